@@ -219,14 +219,16 @@ def read_text(path: str | Path, *, empty_ok: bool = False) -> str:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{path} is UTF-16 text, and UTF-8 is needed. Convert it: iconv -f UTF-16 -t UTF-8.")
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start:,} fits no character. "
             "Give a text file, or convert an old encoding first: iconv -f LATIN1 -t UTF-8."
         ) from None
     if (zero := text.find("\0")) >= 0:
-        raise DataError(f"{path} is not text: character {zero:,} is NUL, as in binary files. Give a text file.")
+        raise DataError(
+            f"{path} is not text: character {zero:,} is NUL, as in binary files. Give a text file."
+        )
     return text
 
 
