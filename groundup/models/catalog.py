@@ -1,0 +1,36 @@
+"""Every model that a checkpoint can name: a plain dict from a kind to its config and its class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from groundup.base.config import from_dict
+from groundup.base.errors import ConfigError, suggest
+from groundup.models.transformer import Transformer, TransformerConfig
+
+MODELS: dict[str, tuple[type, type[nn.Module]]] = {
+    "transformer": (TransformerConfig, Transformer),
+}
+
+
+def build(kind: str, config: Mapping[str, Any]) -> nn.Module:
+    """A freshly initialised model of that kind. Raises ConfigError for an unknown kind or a config that does not fit."""
+    if kind not in MODELS:
+        raise ConfigError(
+            f"model kind {kind!r} is unknown. Choose one of {sorted(MODELS)}.{suggest(kind, MODELS)}"
+        )
+    config_class, model_class = MODELS[kind]
+    return model_class(from_dict(config_class, config, where=f"{kind} config"))
+
+
+def kind_of(model: nn.Module) -> str:
+    """The name in MODELS of a model's class: what a checkpoint writes down."""
+    for kind, (_, model_class) in MODELS.items():
+        if type(model) is model_class:
+            return kind
+    raise ConfigError(
+        f"{type(model).__name__} is not in the catalog of models: {sorted(MODELS)}. Add it there."
+    )

@@ -1,0 +1,57 @@
+"""Where a token stands: rotary position embedding, and positions that restart in every packed segment.
+
+Letters: B batch, T query time, H heads, D head width.
+Source:  Su et al. 2021, arXiv 2104.09864, eq. 34, in the half-split layout of Llama and Qwen: channel i is paired
+         with channel i + D/2 (the paper pairs 2i with 2i + 1; the two differ by a fixed permutation of channels).
+Not here: learned positions, which are an nn.Embedding in models/transformer.py.
+Next:    attention.py.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def rotary_tables(context_len: int, head_dim: int, theta: float = 10_000.0) -> tuple[Tensor, Tensor]:
+    """cos_TD and sin_TD: the angle of position t in channel i (and in i + D/2) is t * theta^(-2i/D).
+
+    Computed in float64, because t * frequency loses digits in float32 long before the table is rounded to it.
+
+    >>> cos_TD, sin_TD = rotary_tables(3, 2)
+    >>> cos_TD[2]  # cos(2) in both channels
+    tensor([-0.4161, -0.4161])
+    """
+    if head_dim % 2:
+        raise ValueError(
+            f"head_dim={head_dim} is odd: rotary positions turn pairs of channels. Choose an even head_dim."
+        )
+    frequency = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
+    angle = torch.outer(torch.arange(context_len, dtype=torch.float64), frequency).repeat(1, 2)
+    return angle.cos().float(), angle.sin().float()
+
+
+def rotate(x_BTHD: Tensor, cos_TD: Tensor, sin_TD: Tensor) -> Tensor:
+    """x with every channel pair (i, i + D/2) turned by the angle of its position.
+
+    cos and sin are [T, D], or [B, T, D] where every row has positions of its own.
+    """
+    cos, sin = cos_TD.unsqueeze(-2), sin_TD.unsqueeze(-2)
+    first, second = x_BTHD.chunk(2, -1)
+    return x_BTHD * cos + torch.cat((-second, first), -1) * sin
+
+
+def segment_runs(segments_BT: Tensor) -> tuple[Tensor, Tensor]:
+    """(runs_BT, positions_BT) of packed rows: which run of equal ids a token is in, and its place within that run.
+
+    A segment id that comes back after another one starts a new run: two conversations never share one.
+
+    >>> runs, positions = segment_runs(torch.tensor([[7, 7, 7, 2, 2, 7]]))
+    >>> runs.tolist(), positions.tolist()
+    ([[0, 0, 0, 1, 1, 2]], [[0, 1, 2, 0, 1, 0]])
+    """
+    starts_BT = torch.zeros_like(segments_BT, dtype=torch.bool)
+    starts_BT[:, 1:] = segments_BT[:, 1:] != segments_BT[:, :-1]
+    index_T = torch.arange(segments_BT.size(1), device=segments_BT.device)
+    positions_BT = index_T - torch.where(starts_BT, index_T, 0).cummax(1).values
+    return starts_BT.cumsum(1), positions_BT
