@@ -3,4 +3,14 @@
 Characters first, then byte-pair encoding from scratch with the split patterns and special tokens of the GPT family,
 the one chat template, and streaming decode that never emits half a character. Works without torch. What a user types
 can never become a control token: `encode` yields no special id, `special(name)` is the only way to one.
+
+Read in this order: protocol, table, chars, bpe, patterns, long_piece, stream, chat, load.
 """
+
+from groundup.tokenizer.bpe import BytePairTokenizer
+from groundup.tokenizer.chars import CharTokenizer
+from groundup.tokenizer.load import from_dict, load
+from groundup.tokenizer.protocol import Tokenizer
+from groundup.tokenizer.stream import StreamDecoder
+
+__all__ = ["BytePairTokenizer", "CharTokenizer", "StreamDecoder", "Tokenizer", "from_dict", "load"]

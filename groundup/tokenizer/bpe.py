@@ -1,0 +1,259 @@
+"""Byte-pair encoding from scratch, in the order in which one would think of it.
+
+A text is bytes, so 256 ids are enough to write anything, but then every reply costs one step of the model for
+each letter. Byte-pair encoding makes frequent neighbours one token: count all pairs of neighbours, give the most
+frequent pair a new id, replace it everywhere, and do that again until the vocabulary is as large as you like.
+The example of Wikipedia's article on it, `aaabdaaabac`, three times over:
+
+    a a a b d a a a b a c    (a, a) occurs 4 times      -> 256 = aa
+    256 a b d 256 a b a c    (a, b) occurs 2 times (1)  -> 257 = ab
+    256 257 d 256 257 a c    (256, 257) occurs 2 times  -> 258 = aaab
+    258 d 258 a c
+
+>>> tokenizer = BytePairTokenizer.train(["aaabdaaabac"], vocab_size=259)
+>>> tokenizer.merges
+((97, 97), (97, 98), (256, 257))
+>>> tokenizer.encode("aaabdaaabac")
+[258, 100, 258, 97, 99]
+>>> tokenizer.decode([258, 100, 258, 97, 99]), tokenizer.bytes_of(258)
+('aaabdaaabac', b'aaab')
+
+(1) So does (256, 97). The tie rule: the most frequent pair wins, and among equals the pair with the smallest
+ids, left id first. It makes training exact and independent of the order of the texts. rustbpe has the same
+rule; minbpe takes the pair that it met first, and so may number equally frequent pairs differently.
+
+Source: Gage 1994, "A new algorithm for data compression"; for words Sennrich et al. 2016, arXiv 1508.07909;
+        over bytes and with a split pattern Radford et al. 2019 (GPT-2).
+Ids:    0-255 the bytes, then the merges in the order in which they were learned, then the special tokens.
+Does not: go fast. This is the readable reference: plain Python, nothing to compile, and exact.
+Next:   patterns.py for the split, long_piece.py for pieces of more than a few hundred bytes, chat.py.
+"""
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, pairwise
+from typing import Any
+
+from groundup.base.errors import TokenizerError
+from groundup.tokenizer.long_piece import merge_long
+from groundup.tokenizer.patterns import GPT2, split
+from groundup.tokenizer.table import Table, check_specials
+
+SCHEMA = 1
+LONG_BYTES = 256  # beyond this the heap of long_piece.py beats looking at every pair again
+CACHED_PIECES = 1 << 18  # about 60 MB when full; the English vocabulary of a large corpus fits
+
+Pair = tuple[int, int]
+
+
+# ---- The algorithm -------------------------------------------------------------------------------------------
+
+
+def merge(ids: list[int], pair: Pair, new: int) -> list[int]:
+    """The ids with every `pair` replaced by `new`, from left to right.
+
+    >>> merge([97, 97, 97, 98], (97, 97), 256)
+    [256, 97, 98]
+    """
+    left, right = pair
+    merged = []
+    i = 0
+    while i < len(ids):
+        if ids[i] == left and i + 1 < len(ids) and ids[i + 1] == right:
+            merged.append(new)
+            i += 2
+        else:
+            merged.append(ids[i])
+            i += 1
+    return merged
+
+
+def train_merges(pieces: Mapping[bytes, int], n_merges: int) -> list[Pair]:
+    """The first `n_merges` merges, fewer if the pieces run out of pairs.
+
+    `pieces` maps each different piece to how often it occurs: English repeats itself so much that a megabyte of
+    it has only some 15,000 different pieces. Two more savings over counting everything again for each merge:
+
+    - `places` remembers which pieces hold a pair, so a merge visits only those;
+    - the counts of existing pairs only ever fall, since every pair that a merge creates contains the new id.
+      So a heap may hold old counts: whatever comes out on top with an old count is put back with the true one.
+    """
+    words = [list(piece) for piece in pieces]
+    times = list(pieces.values())
+    counts: defaultdict[Pair, int] = defaultdict(int)
+    places: defaultdict[Pair, set[int]] = defaultdict(set)
+    for index, word in enumerate(words):
+        for pair in pairwise(word):
+            counts[pair] += times[index]
+            places[pair].add(index)
+    heap = [(-count, pair) for pair, count in counts.items()]
+    heapq.heapify(heap)
+
+    merges: list[Pair] = []
+    while heap and len(merges) < n_merges:
+        minus_count, best = heapq.heappop(heap)  # largest count; among equals the smallest pair: the tie rule
+        if counts[best] != -minus_count:
+            if counts[best]:
+                heapq.heappush(heap, (-counts[best], best))
+            continue
+        new = 256 + len(merges)
+        merges.append(best)
+        created = set()
+        for index in places.pop(best):
+            before = words[index]
+            words[index] = after = merge(before, best, new)
+            for pair in pairwise(before):
+                counts[pair] -= times[index]
+            for pair in pairwise(after):
+                counts[pair] += times[index]
+                if new in pair:
+                    places[pair].add(index)
+                    created.add(pair)
+        for pair in created:
+            heapq.heappush(heap, (-counts[pair], pair))
+    return merges
+
+
+def merge_by_rank(ids: list[int], ranks: Mapping[Pair, int]) -> list[int]:
+    """The ids with all merges done, earliest learned first: training, replayed on a new piece.
+
+    `ranks` maps a pair to its id, which is also its rank.
+    """
+    while len(ids) > 1:
+        new, pair = min((ranks.get(pair, _NEVER), pair) for pair in pairwise(ids))
+        if new == _NEVER:
+            break
+        ids = merge(ids, pair, new)
+    return ids
+
+
+_NEVER = 1 << 62  # the rank of a pair that is not a merge
+
+
+# ---- The tokenizer -------------------------------------------------------------------------------------------
+
+
+class BytePairTokenizer(Table):
+    """Byte-pair encoding with a split pattern and special tokens.
+
+    `pattern` None means no split: a merge may join anything. `encode` keeps the ids of the pieces it has seen,
+    up to CACHED_PIECES of them; that is memory, never behaviour.
+    """
+
+    def __init__(self, merges: Sequence[Pair], *, pattern: str | None = GPT2, specials: Sequence[str] = ()):
+        tokens = [bytes([byte]) for byte in range(256)]
+        for left, right in merges:
+            if not (0 <= left < len(tokens) and 0 <= right < len(tokens)):
+                raise TokenizerError(
+                    f"Merge {len(tokens) - 256} joins {(left, right)}, but only ids 0 to {len(tokens) - 1} exist "
+                    "before it. The merges are damaged or out of order; train or copy the tokenizer again."
+                )
+            tokens.append(tokens[left] + tokens[right])
+        super().__init__(tokens, specials)
+        self.merges: tuple[Pair, ...] = tuple((left, right) for left, right in merges)
+        self.pattern = pattern
+        ranks = {pair: 256 + i for i, pair in enumerate(self.merges)}
+        if len(ranks) < len(self.merges):
+            twice = next(pair for pair, times in Counter(self.merges).items() if times > 1)
+            raise TokenizerError(f"The pair {twice} is merged twice. The merges are damaged; train again.")
+        split(pattern, "")  # a pattern that does not compile should fail here, not at the first text
+        self._pieces = _Pieces(ranks)
+
+    @classmethod
+    def train(
+        cls,
+        texts: Iterable[str],
+        *,
+        vocab_size: int,
+        pattern: str | None = GPT2,
+        specials: Sequence[str] = (),
+    ) -> "BytePairTokenizer":
+        """The tokenizer with `vocab_size` ids in all that the texts teach; the order of the texts is no matter.
+
+        Raises TokenizerError if vocab_size leaves no room for the 256 bytes and the special tokens, or asks for
+        more merges than the texts have pairs. Texts are read one at a time, only their different pieces are kept.
+        """
+        n_merges = vocab_size - 256 - len(check_specials(specials))
+        if n_merges < 0:
+            raise TokenizerError(
+                f"vocab_size={vocab_size} is too small: 256 bytes and {len(specials)} special tokens need "
+                f"{vocab_size - n_merges}. Choose at least that."
+            )
+        pieces: Counter[str] = Counter()
+        for text in [texts] if isinstance(texts, str) else texts:
+            pieces.update(split(pattern, well_formed(text)))
+        merges = train_merges({piece.encode("utf-8"): n for piece, n in pieces.items()}, n_merges)
+        if len(merges) < n_merges:
+            raise TokenizerError(
+                f"vocab_size={vocab_size} asks for {n_merges} merges, but this text allows only {len(merges)}: "
+                "after them every piece is one token. Give it more text, or choose vocab_size <= "
+                f"{vocab_size - n_merges + len(merges)}."
+            )
+        return cls(merges, pattern=pattern, specials=specials)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of the text; never those of special tokens, whatever it spells.
+
+        Half of a surrogate pair, which no UTF-8 can write, is read as U+FFFD, as tiktoken does.
+        """
+        pieces = split(self.pattern, well_formed(text))
+        return list(chain.from_iterable(map(self._pieces.__getitem__, pieces)))
+
+    def encode_bytes(self, data: bytes) -> list[int]:
+        """The ids of any bytes, so that `decode_bytes` gives them back; for UTF-8 the same ids as `encode`.
+
+        A byte that is not UTF-8 is split like punctuation: Python reads it as a lone surrogate (PEP 383), which
+        is neither letter, digit nor blank.
+
+        >>> BytePairTokenizer([]).encode_bytes(b"a\\xff")
+        [97, 255]
+        """
+        pieces = split(self.pattern, data.decode("utf-8", errors="surrogateescape"))
+        return list(chain.from_iterable(map(self._pieces.__getitem__, pieces)))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "kind": "bpe",
+            "pattern": self.pattern,
+            "specials": list(self.specials),
+            "merges": [list(pair) for pair in self.merges],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "BytePairTokenizer":
+        """The inverse of `to_dict`; load.py has already checked the types."""
+        merges = [(left, right) for left, right in content["merges"]]
+        return cls(merges, pattern=content["pattern"], specials=content["specials"])
+
+
+class _Pieces(dict[str, Sequence[int]]):
+    """A piece's ids, worked out when first asked for: text repeats its words, so encoding is mostly looking up."""
+
+    def __init__(self, ranks: Mapping[Pair, int]):
+        super().__init__()
+        self._ranks = ranks
+
+    def __missing__(self, piece: str) -> Sequence[int]:
+        data = piece.encode("utf-8", errors="surrogateescape")
+        if len(data) > LONG_BYTES:
+            return merge_long(list(data), self._ranks)  # long pieces hardly ever come again, so not kept
+        ids = merge_by_rank(list(data), self._ranks)
+        if len(self) >= CACHED_PIECES:
+            self.clear()
+        self[piece] = ids
+        return ids
+
+
+def well_formed(text: str) -> str:
+    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD; nearly always `text` itself.
+
+    >>> well_formed("a\\ud800b") == "a\\ufffdb", well_formed("\\ud83d\\ude00") == "\\U0001f600"
+    (True, True)
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
+    return text

@@ -1,0 +1,89 @@
+r"""How text is cut into pieces before byte-pair encoding, so that no token crosses from one kind to another.
+
+Without a split the most frequent pairs would soon join a word to its full stop, and "dog." "dog!" "dog?" would
+each cost a token. A split pattern says what belongs together: at most one leading blank with a word, digits,
+punctuation, runs of white space. Merges happen inside a piece, never across.
+
+Where each comes from:
+    GPT2    Radford et al. 2019, openai/gpt-2 `encoder.py`.
+    CL100K  GPT-3.5 and GPT-4, as published in tiktoken 0.14.0: contractions in any case, and at most three
+            digits together, so that numbers do not each become one unrelated symbol.
+    O200K   GPT-4o, tiktoken 0.14.0: also cuts before a capital inside a word ("camelCase").
+    DIGITS  ours: CL100K, but every digit is a piece of its own. A model that is to add numbers in columns must
+            see columns; with {1,3} the digit 2 of "12" and of "123" are hidden in two unrelated tokens.
+
+`\p{L}` is any letter, `\p{N}` any digit, `\s` any white space, and a `+` after another quantifier
+(`++`, `?+`) means "take it and never give back", which changes the speed and not the pieces.
+
+>>> compile_pattern(GPT2).findall("It's 1234 dogs!")
+['It', "'s", ' 1234', ' dogs', '!']
+>>> compile_pattern(CL100K).findall("It's 1234 dogs!")
+['It', "'s", ' ', '123', '4', ' dogs', '!']
+>>> compile_pattern(DIGITS).findall("It's 1234 dogs!")
+['It', "'s", ' ', '1', '2', '3', '4', ' dogs', '!']
+
+What they do not do: find words in scripts without blanks. A Chinese sentence up to its comma is one piece.
+"""
+
+from functools import lru_cache
+
+import regex
+
+from groundup.base.errors import TokenizerError
+
+GPT2 = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+
+CL100K = (
+    r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"""
+    r"""|\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
+)
+
+O200K = "|".join(
+    [
+        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
+        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
+        r"""\p{N}{1,3}""",
+        r""" ?[^\s\p{L}\p{N}]+[\r\n/]*""",
+        r"""\s*[\r\n]+""",
+        r"""\s+(?!\S)""",
+        r"""\s+""",
+    ]
+)
+
+DIGITS = CL100K.replace(r"\p{N}{1,3}+", r"\p{N}")
+
+PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K, "digits": DIGITS}
+
+
+@lru_cache(maxsize=16)
+def compile_pattern(pattern: str) -> "regex.Pattern[str]":
+    """The pattern compiled; TokenizerError if it is no regular expression or has capturing groups."""
+    try:
+        compiled = regex.compile(pattern)
+    except regex.error as error:
+        raise TokenizerError(
+            f"The split pattern {pattern!r} is not a regular expression: {error}. The ready ones are "
+            f"{', '.join(name.upper() for name in PATTERNS)} in groundup.tokenizer.patterns."
+        ) from None
+    if compiled.groups:
+        # findall would return the groups instead of the pieces
+        raise TokenizerError(f"The split pattern {pattern!r} has capturing groups. Write (?:...), not (...).")
+    return compiled
+
+
+def split(pattern: str | None, text: str) -> list[str]:
+    """The pieces of the text, which joined give the text again; TokenizerError if the pattern skips any of it.
+
+    >>> split(None, "no pattern, one piece")
+    ['no pattern, one piece']
+    """
+    if pattern is None:
+        return [text] if text else []
+    pieces: list[str] = compile_pattern(pattern).findall(text)
+    if sum(map(len, pieces)) != len(text):
+        skipped = next(iter(regex.sub(compile_pattern(pattern), "", text)))
+        raise TokenizerError(
+            f"The split pattern {pattern!r} skips {skipped!r}, so that text would be lost. Add an alternative "
+            r"that takes what is left, such as |\s+|[^\s]+ at its end."
+        )
+    return pieces
