@@ -1,9 +1,9 @@
 """Byte-pair encoding from scratch, in the order in which one would think of it.
 
 A text is bytes, so 256 ids are enough to write anything, but then every reply costs one step of the model for
-each letter. Byte-pair encoding makes frequent neighbours one token: count all pairs of neighbours, give the most
-frequent pair a new id, replace it everywhere, and do that again until the vocabulary is as large as you like.
-The example of Wikipedia's article on it, `aaabdaaabac`, three times over:
+each letter. Byte-pair encoding makes frequent neighbours one token: count all pairs of neighbours, give the
+most frequent pair a new id, replace it everywhere, and do that again until the vocabulary is as large as you
+like. The example of Wikipedia's article on it, `aaabdaaabac`, three times over:
 
     a a a b d a a a b a c    (a, a) occurs 4 times      -> 256 = aa
     256 a b d 256 a b a c    (a, b) occurs 2 times (1)  -> 257 = ab
@@ -47,7 +47,7 @@ CACHED_PIECES = 1 << 18  # about 60 MB when full; the English vocabulary of a la
 Pair = tuple[int, int]
 
 
-# ---- The algorithm -------------------------------------------------------------------------------------------
+# ---- The algorithm -------------------------------------------------------------------------------
 
 
 def merge(ids: list[int], pair: Pair, new: int) -> list[int]:
@@ -72,12 +72,12 @@ def merge(ids: list[int], pair: Pair, new: int) -> list[int]:
 def train_merges(pieces: Mapping[bytes, int], n_merges: int) -> list[Pair]:
     """The first `n_merges` merges, fewer if the pieces run out of pairs.
 
-    `pieces` maps each different piece to how often it occurs: English repeats itself so much that a megabyte of
-    it has only some 15,000 different pieces. Two more savings over counting everything again for each merge:
+    `pieces` maps each different piece to how often it occurs: English repeats itself so much that a megabyte
+    of it has some 15,000 different pieces. Two more savings over counting everything again for each merge:
 
     - `places` remembers which pieces hold a pair, so a merge visits only those;
     - the counts of existing pairs only ever fall, since every pair that a merge creates contains the new id.
-      So a heap may hold old counts: whatever comes out on top with an old count is put back with the true one.
+      So a heap may hold old counts: what comes out on top with an old count is put back with the true one.
     """
     words = [list(piece) for piece in pieces]
     times = list(pieces.values())
@@ -131,14 +131,14 @@ def merge_by_rank(ids: list[int], ranks: Mapping[Pair, int]) -> list[int]:
 _NEVER = 1 << 62  # the rank of a pair that is not a merge
 
 
-# ---- The tokenizer -------------------------------------------------------------------------------------------
+# ---- The tokenizer -------------------------------------------------------------------------------
 
 
 class BytePairTokenizer(Table):
     """Byte-pair encoding with a split pattern and special tokens.
 
-    `pattern` None means no split: a merge may join anything. `encode` keeps the ids of the pieces it has seen,
-    up to CACHED_PIECES of them; that is memory, never behaviour.
+    `pattern` None means no split: a merge may join anything. `encode` keeps the ids of the pieces it has
+    seen, up to CACHED_PIECES of them; that is memory, never behaviour.
     """
 
     def __init__(self, merges: Sequence[Pair], *, pattern: str | None = GPT2, specials: Sequence[str] = ()):
@@ -146,8 +146,8 @@ class BytePairTokenizer(Table):
         for left, right in merges:
             if not (0 <= left < len(tokens) and 0 <= right < len(tokens)):
                 raise TokenizerError(
-                    f"Merge {len(tokens) - 256} joins {(left, right)}, but only ids 0 to {len(tokens) - 1} exist "
-                    "before it. The merges are damaged or out of order; train or copy the tokenizer again."
+                    f"Merge {len(tokens) - 256} joins {(left, right)}, but only ids 0 to {len(tokens) - 1} "
+                    "exist before it. The merges are damaged or out of order; train or copy them again."
                 )
             tokens.append(tokens[left] + tokens[right])
         super().__init__(tokens, specials)
@@ -169,10 +169,10 @@ class BytePairTokenizer(Table):
         pattern: str | None = GPT2,
         specials: Sequence[str] = (),
     ) -> "BytePairTokenizer":
-        """The tokenizer with `vocab_size` ids in all that the texts teach; the order of the texts is no matter.
+        """The tokenizer with `vocab_size` ids in all that the texts teach, in whatever order they come.
 
-        Raises TokenizerError if vocab_size leaves no room for the 256 bytes and the special tokens, or asks for
-        more merges than the texts have pairs. Texts are read one at a time, only their different pieces are kept.
+        Raises TokenizerError if vocab_size leaves no room for the 256 bytes and the special tokens, or asks
+        for more merges than the texts allow. Only the different pieces of the texts are kept in memory.
         """
         n_merges = vocab_size - 256 - len(check_specials(specials))
         if n_merges < 0:
@@ -186,9 +186,9 @@ class BytePairTokenizer(Table):
         merges = train_merges({piece.encode("utf-8"): n for piece, n in pieces.items()}, n_merges)
         if len(merges) < n_merges:
             raise TokenizerError(
-                f"vocab_size={vocab_size} asks for {n_merges} merges, but this text allows only {len(merges)}: "
-                "after them every piece is one token. Give it more text, or choose vocab_size <= "
-                f"{vocab_size - n_merges + len(merges)}."
+                f"vocab_size={vocab_size} asks for {n_merges} merges, but this text allows only "
+                f"{len(merges)}: after them every piece is one token. Give it more text, or choose "
+                f"vocab_size <= {vocab_size - n_merges + len(merges)}."
             )
         return cls(merges, pattern=pattern, specials=specials)
 
@@ -203,8 +203,8 @@ class BytePairTokenizer(Table):
     def encode_bytes(self, data: bytes) -> list[int]:
         """The ids of any bytes, so that `decode_bytes` gives them back; for UTF-8 the same ids as `encode`.
 
-        A byte that is not UTF-8 is split like punctuation: Python reads it as a lone surrogate (PEP 383), which
-        is neither letter, digit nor blank.
+        A byte that is not UTF-8 is split like punctuation: Python reads it as a lone surrogate (PEP 383),
+        which is neither letter, digit nor blank.
 
         >>> BytePairTokenizer([]).encode_bytes(b"a\\xff")
         [97, 255]
@@ -229,7 +229,7 @@ class BytePairTokenizer(Table):
 
 
 class _Pieces(dict[str, Sequence[int]]):
-    """A piece's ids, worked out when first asked for: text repeats its words, so encoding is mostly looking up."""
+    """A piece's ids, worked out when first asked for. Text repeats itself: encoding is mostly looking up."""
 
     def __init__(self, ranks: Mapping[Pair, int]):
         super().__init__()
@@ -247,7 +247,7 @@ class _Pieces(dict[str, Sequence[int]]):
 
 
 def well_formed(text: str) -> str:
-    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD; nearly always `text` itself.
+    """The text, surrogate pairs joined and lone surrogates replaced by U+FFFD; nearly always `text` itself.
 
     >>> well_formed("a\\ud800b") == "a\\ufffdb", well_formed("\\ud83d\\ude00") == "\\U0001f600"
     (True, True)

@@ -27,14 +27,16 @@ class CharTokenizer(Table):
 
     def __init__(self, characters: str, specials: Sequence[str] = ()):
         if list(characters) != sorted(set(characters)):
-            raise TokenizerError("The characters of a CharTokenizer must be different and sorted by code point.")
+            raise TokenizerError(
+                "The characters of a CharTokenizer must be different and sorted by code point."
+            )
         try:
             tokens = [character.encode("utf-8") for character in characters]
         except UnicodeEncodeError as error:
             code = ord(characters[error.start])
             raise TokenizerError(
-                f"The text holds U+{code:04X}, half of a surrogate pair, which is not a character. Read the file "
-                "again as UTF-8, with errors='replace' if it is damaged."
+                f"The text holds U+{code:04X}, half of a surrogate pair, which is not a character. Read the "
+                "file again as UTF-8, with errors='replace' if it is damaged."
             ) from None
         super().__init__(tokens, specials)
         self.characters = characters
@@ -70,8 +72,8 @@ class CharTokenizer(Table):
     def _no_id(self, character: str, text: str) -> TokenizerError:
         name = unicodedata.name(character, "a character without a name")
         return TokenizerError(
-            f"The character {character!r} (U+{ord(character):04X}, {name}) at position {text.index(character)} "
-            f"is not among the {len(self.characters)} characters that this tokenizer was trained on: "
+            f"The character {character!r} (U+{ord(character):04X}, {name}) at position "
+            f"{text.index(character)} is not among the {len(self.characters)} that this tokenizer knows: "
             f"{_shortened(self.characters)}. Leave it out, or use byte-pair encoding, which knows every text."
         )
 

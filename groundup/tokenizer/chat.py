@@ -10,8 +10,8 @@ writes the result and <|done|>; the model goes on, having read it:
     <|assistant|> Let me see: <|call|> calc 12*3 <|result|> 36 <|done|> That is 36. <|end|>
     trained: 0    1 1 1 1     1        1 1 1 1   1          0  0        1 1 1 1     1
 
-`train_mask` is 1 where a token is learned: what the assistant says and asks and that it stops, and never what the
-user typed or what a tool answered. mask[i] belongs to token i itself, as a target.
+`train_mask` is 1 where a token is learned: what the assistant says and asks and that it stops, and never
+what the user typed or what a tool answered. mask[i] belongs to token i itself, as a target.
 
 The names in <|...|> are control tokens with ids of their own, not text. All text goes through `encode`, which
 cannot produce them, so neither a user nor a tool's answer can close a message or start another role.
@@ -22,8 +22,9 @@ cannot produce them, so neither a user nor a tool's answer can close a message o
 >>> ids, train_mask = render(tokenizer, talk)
 >>> "".join(str(bit) for bit in train_mask)
 '0000000111111111110011'
->>> ids[: len(prompt(tokenizer, Conversation(talk.messages[:1])))] == prompt(tokenizer, Conversation(talk.messages[:1]))
-True
+>>> asked = prompt(tokenizer, Conversation(talk.messages[:1]))
+>>> ids[: len(asked)] == asked, parse_reply(tokenizer, ids[len(asked) :]) == talk.messages[1]
+(True, True)
 
 Does not: trim a conversation to fit a context (the agent does), run a tool, or know any tool's name.
 Next: stream.py for showing a reply while it comes; agent/conversation.py for the loop around it.
@@ -44,7 +45,7 @@ Role = Literal["system", "user", "assistant"]
 ROLES: dict[Role, str] = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
 
 
-# ---- What a conversation is ----------------------------------------------------------------------------------
+# ---- What a conversation is ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Call:
 
     def __post_init__(self) -> None:
         if " " in self.name:
-            raise DataError(f"The tool name {self.name!r} has a blank. A call is written `name argument`; use _.")
+            raise DataError(f"The tool name {self.name!r} has a blank, which ends a name in a call. Use _.")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Message:
         if self.role not in ROLES:
             raise DataError(f"There is no role {self.role!r}. A message is from {', '.join(ROLES)}.")
         if isinstance(self.parts, str):
-            raise DataError(f"parts={self.parts!r} is one string; pass a tuple of parts, or use {self.role}(...).")
+            raise DataError(f"parts={self.parts!r} is one string. Pass a tuple, or use {self.role}(...).")
         parts = _joined(self.parts)
         object.__setattr__(self, "parts", parts)  # the same again if done twice
         if self.role != "assistant" and any(not isinstance(part, str) for part in parts):
@@ -89,7 +90,7 @@ class Message:
             if isinstance(part, Result) and not isinstance(before, Call):
                 raise DataError(f"{part!r} follows no call. A result stands right after its Call.")
             if isinstance(before, Call) and part is not None and not isinstance(part, Result):
-                raise DataError(f"{before!r} has no result, but the message goes on. Put its Result after it.")
+                raise DataError(f"{before!r} has no result, but the message goes on. Put a Result after it.")
 
     @property
     def text(self) -> str:
@@ -129,8 +130,8 @@ class Conversation:
             if message.role != expected:
                 place = len(self.messages) - len(turns) + i
                 raise DataError(
-                    f"Message {place} is from the {message.role}, but the {expected} has the word there: at most one "
-                    "system message comes first, then user and assistant take turns, the user first."
+                    f"Message {place} is from the {message.role}, where the {expected} has the word: at most "
+                    "one system message comes first, then user and assistant take turns, the user first."
                 )
 
     def add(self, message: Message) -> "Conversation":
@@ -144,7 +145,7 @@ class Conversation:
         return iter(self.messages)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types. A message of text alone looks as it does everywhere: {"role": ..., "content": "..."}."""
+        """As JSON types; a message of text alone is the usual {"role": ..., "content": "..."}, others have parts."""
         return {"messages": [{"role": m.role, "content": _content(m.parts)} for m in self.messages]}
 
     @classmethod
@@ -156,7 +157,7 @@ class Conversation:
         return cls(tuple(_message_of(message, i) for i, message in enumerate(messages)))
 
 
-# ---- Conversation to ids, and back ---------------------------------------------------------------------------
+# ---- Conversation to ids, and back ---------------------------------------------------------------
 
 
 def render(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int], list[int]]:
@@ -177,7 +178,7 @@ def render(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int],
 def prompt(tokenizer: Tokenizer, conversation: Conversation) -> list[int]:
     """The ids after which the assistant's next message begins; the conversation must end with the user's."""
     if not conversation.messages or conversation.messages[-1].role != "user":
-        raise DataError("There is nothing to answer: a prompt needs a conversation that ends with a user message.")
+        raise DataError("There is nothing to answer: a prompt is a conversation that ends with the user.")
     return [*render(tokenizer, conversation)[0], tokenizer.special(ASSISTANT)]
 
 
@@ -187,10 +188,10 @@ def result_ids(tokenizer: Tokenizer, result: Result) -> list[int]:
 
 
 def parse_reply(tokenizer: Tokenizer, ids: Sequence[int]) -> Message:
-    """The assistant's message in the ids that follow a prompt: the inverse of `render`, up to the first <|end|>.
+    """The assistant's message in the ids that follow a prompt, up to <|end|>: the inverse of `render`.
 
-    A model may write anything, so nothing here fails. A call counts once its <|result|> is there, because only
-    then has the model asked; a call without it is text. A result ends at <|done|>, or where the ids or
+    A model may write anything, so nothing here fails. A call counts once its <|result|> is there, because
+    only then has the model asked; a call without it is text. A result ends at <|done|>, or where the ids or
     the message do. Any other control token that is out of place is dropped, and a new role ends the message.
     """
     parts: list[Part] = []
@@ -258,7 +259,7 @@ def _joined(parts: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(out)
 
 
-# ---- JSON ----------------------------------------------------------------------------------------------------
+# ---- JSON ----------------------------------------------------------------------------------------
 
 
 def _content(parts: Sequence[Part]) -> str | list[Any]:
@@ -290,6 +291,6 @@ def _part_of(part: Any, i: int) -> Part:
         case {"result": str(text), **rest} if not rest:
             return Result(text)
     raise DataError(
-        f'Message {i} has the part {part!r}; a part is a string, {{"call": {{"name": ..., "argument": ...}}}} or '
-        '{"result": ...}.'
+        f"Message {i} has the part {part!r}; a part is a string, "
+        '{"call": {"name": ..., "argument": ...}} or {"result": ...}.'
     )

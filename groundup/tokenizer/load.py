@@ -32,14 +32,18 @@ def load(path: str | Path) -> BytePairTokenizer | CharTokenizer:
     try:
         content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise TokenizerError(f"{path} is not JSON ({error}): it is no tokenizer, or it was cut short.") from None
+        raise TokenizerError(
+            f"{path} is not JSON ({error}): it is no tokenizer, or it was cut short."
+        ) from None
     return from_dict(content, where=str(path))
 
 
 def from_dict(content: Any, *, where: str = "the tokenizer") -> BytePairTokenizer | CharTokenizer:
     """The tokenizer that `to_dict` described; `where` names it in errors."""
     if not isinstance(content, Mapping) or content.get("kind") not in KINDS:
-        raise TokenizerError(f"{where} does not describe a tokenizer: it needs a \"kind\" of {', '.join(KINDS)}.")
+        raise TokenizerError(
+            f'{where} does not describe a tokenizer: it needs a "kind" of {", ".join(KINDS)}.'
+        )
     if content.get("schema") != SCHEMA:
         raise TokenizerError(
             f"{where} has schema {content.get('schema')!r}; this version of groundup reads schema {SCHEMA}. "
@@ -49,8 +53,8 @@ def from_dict(content: Any, *, where: str = "the tokenizer") -> BytePairTokenize
     tokenizer = KINDS[content["kind"]].from_dict(content)
     if content.get("fingerprint", tokenizer.fingerprint) != tokenizer.fingerprint:
         raise TokenizerError(
-            f"{where} was altered after it was saved: its fingerprint does not fit its content. Ids would mean "
-            "other words than the model learned. Copy it again from where it was trained."
+            f"{where} was altered after it was saved: its fingerprint does not fit its content. Ids would "
+            "mean other words than the model learned. Copy it again from where it was trained."
         )
     return tokenizer
 
@@ -73,4 +77,6 @@ def _check_types(content: Mapping[str, Any], where: str) -> None:
         if "pattern" not in content or not isinstance(content["pattern"], str | None):
             wrong.append('"pattern" must be a string or null')
     if wrong:
-        raise TokenizerError(f"{where} is damaged: {'; '.join(wrong)}. Copy it again from where it was trained.")
+        raise TokenizerError(
+            f"{where} is damaged: {'; '.join(wrong)}. Copy it again from where it was trained."
+        )

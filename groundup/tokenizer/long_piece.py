@@ -1,19 +1,20 @@
 """Merging a long piece in n log n steps instead of n for every merge.
 
 Words are short, so bpe.py looks at all their pairs again after each merge. A piece is only as short as the
-text allows, though: a file of base64 or a page of Chinese without a comma may be one piece of a megabyte, and a
-server must not be stopped by one request. Here the ids are a linked list, and a heap holds the pairs that
-could be merged, smallest rank first, leftmost among equals.
+text allows, though: a file of base64 or a page of Chinese without a comma may be one piece of a megabyte,
+and a server must not be stopped by one request. Here the ids are a linked list, and a heap holds the pairs
+that could be merged, smallest rank first, leftmost among equals.
 
 Same result as `merge_by_rank`, which is its oracle in the tests. That both agree is not obvious: the plain
-version merges all places of a pair in one go. But every pair that a merge creates contains the new id and so has
-a larger rank than the merge itself; hence the heap too finishes a rank before it starts a later one.
+version merges all places of a pair in one go. But every pair that a merge creates contains the new id and so
+has a larger rank than the merge itself; hence the heap too finishes a rank before it starts a later one.
 
 Next: chat.py.
 """
 
 import heapq
 from collections.abc import Mapping
+from itertools import pairwise
 
 
 def merge_long(ids: list[int], ranks: Mapping[tuple[int, int], int]) -> list[int]:
@@ -25,7 +26,7 @@ def merge_long(ids: list[int], ranks: Mapping[tuple[int, int], int]) -> list[int
     end = len(ids)
     following = list(range(1, end + 1))  # place of the next living id
     previous = list(range(-1, end - 1))
-    heap = [(ranks[pair], i) for i, pair in enumerate(zip(ids, ids[1:], strict=False)) if pair in ranks]
+    heap = [(ranks[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in ranks]
     heapq.heapify(heap)
     while heap:
         new, i = heapq.heappop(heap)
@@ -46,6 +47,8 @@ def merge_long(ids: list[int], ranks: Mapping[tuple[int, int], int]) -> list[int
 _DEAD = -1
 
 
-def _offer(heap: list[tuple[int, int]], ranks: Mapping[tuple[int, int], int], pair: tuple[int, int], i: int) -> None:
+def _offer(
+    heap: list[tuple[int, int]], ranks: Mapping[tuple[int, int], int], pair: tuple[int, int], i: int
+) -> None:
     if pair in ranks:
         heapq.heappush(heap, (ranks[pair], i))

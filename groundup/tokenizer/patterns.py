@@ -1,16 +1,16 @@
 r"""How text is cut into pieces before byte-pair encoding, so that no token crosses from one kind to another.
 
-Without a split the most frequent pairs would soon join a word to its full stop, and "dog." "dog!" "dog?" would
-each cost a token. A split pattern says what belongs together: at most one leading blank with a word, digits,
-punctuation, runs of white space. Merges happen inside a piece, never across.
+Without a split the most frequent pairs would soon join a word to its full stop, and "dog." "dog!" "dog?"
+would each cost a token. A split pattern says what belongs together: at most one leading blank with a word,
+digits, punctuation, runs of white space. Merges happen inside a piece, never across.
 
 Where each comes from:
     GPT2    Radford et al. 2019, openai/gpt-2 `encoder.py`.
     CL100K  GPT-3.5 and GPT-4, as published in tiktoken 0.14.0: contractions in any case, and at most three
             digits together, so that numbers do not each become one unrelated symbol.
     O200K   GPT-4o, tiktoken 0.14.0: also cuts before a capital inside a word ("camelCase").
-    DIGITS  ours: CL100K, but every digit is a piece of its own. A model that is to add numbers in columns must
-            see columns; with {1,3} the digit 2 of "12" and of "123" are hidden in two unrelated tokens.
+    DIGITS  ours: CL100K, but every digit is a piece of its own. A model that is to add numbers in columns
+            must see columns; with {1,3} the digit 2 of "12" and of "123" hides in two unrelated tokens.
 
 `\p{L}` is any letter, `\p{N}` any digit, `\s` any white space, and a `+` after another quantifier
 (`++`, `?+`) means "take it and never give back", which changes the speed and not the pieces.
@@ -72,7 +72,7 @@ def compile_pattern(pattern: str) -> "regex.Pattern[str]":
 
 
 def split(pattern: str | None, text: str) -> list[str]:
-    """The pieces of the text, which joined give the text again; TokenizerError if the pattern skips any of it.
+    """The pieces of the text, which joined are the text again; TokenizerError if the pattern skips any of it.
 
     >>> split(None, "no pattern, one piece")
     ['no pattern, one piece']
@@ -83,7 +83,7 @@ def split(pattern: str | None, text: str) -> list[str]:
     if sum(map(len, pieces)) != len(text):
         skipped = next(iter(regex.sub(compile_pattern(pattern), "", text)))
         raise TokenizerError(
-            f"The split pattern {pattern!r} skips {skipped!r}, so that text would be lost. Add an alternative "
-            r"that takes what is left, such as |\s+|[^\s]+ at its end."
+            f"The split pattern {pattern!r} skips {skipped!r}, so that text would be lost. Add an "
+            r"alternative that takes what is left, such as |\s+|\S+ at its end."
         )
     return pieces

@@ -1,8 +1,8 @@
 """Text as it arrives, one token at a time, never half a character.
 
-A byte-level token may end in the middle of a character: 你 is three bytes, and a model may well spend two tokens on it.
-Printing each token by itself would show U+FFFD twice. So bytes wait until their character is whole, and a
-byte that can no longer become one is given up as U+FFFD at once, exactly where `decode` would put it:
+A byte-level token may end in the middle of a character: 你 is three bytes, and a model may well spend two
+tokens on it. Printing each token by itself would show U+FFFD twice. So bytes wait until their character is
+whole, and a byte that can no longer become one is given up as U+FFFD at once, where `decode` would put it:
 
     the pieces from `push`, joined, and what `flush` gives  ==  tokenizer.decode(all ids)
 

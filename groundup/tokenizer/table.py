@@ -41,7 +41,7 @@ class Table:
             has = ", ".join(self.specials) or "none"
             raise TokenizerError(
                 f"This tokenizer has no special token {name!r}; it has {has}.{suggest(name, self.specials)} "
-                "Special tokens are chosen when a tokenizer is trained: train one with specials=... that name it."
+                "Special tokens are chosen when a tokenizer is trained: train one whose specials name it."
             )
         return self._special_ids[name]
 
@@ -77,8 +77,8 @@ class Table:
 
     def _unknown(self, id: int) -> TokenizerError:
         return TokenizerError(
-            f"There is no token {id}: this tokenizer has ids 0 to {self.vocab_size - 1}. The ids probably come "
-            "from another tokenizer; decode them with the one that made them."
+            f"There is no token {id}: this tokenizer has ids 0 to {self.vocab_size - 1}. The ids probably "
+            "come from another tokenizer; decode them with the one that made them."
         )
 
 
