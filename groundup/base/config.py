@@ -1,12 +1,13 @@
 """TOML to frozen dataclasses and back, strictly.
 
-A setting that is misspelt or of the wrong type must not be ignored or guessed: a run that trains for a night on the
-default instead of what was asked costs a night. So an unknown key refuses and names the near one, a value of the wrong
-type refuses and names key, value and type, and `True` is no integer. One kindness: `1` is accepted for a float.
+A setting that is misspelt or of the wrong type must not be ignored or guessed: a run that trains for a night
+on the default instead of what was asked costs a night. So an unknown key refuses and names the near one, a
+value of the wrong type refuses and names key, value and type, and `True` is no integer. One kindness: `1` is
+accepted for a float.
 
-What a field may be: bool, int, float, str, Path, Enum, Literal, another dataclass, tuple, list, dict with str keys,
-Any, and unions of these with None. TOML has no null, so a field that may be None has None as its default, and None is
-written by leaving the key out.
+What a field may be: bool, int, float, str, Path, Enum, Literal, another dataclass, tuple, list, dict with str
+keys, Any, and unions of these with None. TOML has no null, so a field that may be None has None as its
+default, and None is written by leaving the key out.
 
 Next: rundir.py, which writes the resolved configuration into every run.
 """
@@ -31,21 +32,22 @@ T = TypeVar("T")
 
 
 def load_toml(path: str | Path) -> dict[str, Any]:
-    """The tables of a TOML file as nested dicts. Raises DataError for no text file, ConfigError for bad TOML."""
+    """The tables of a TOML file as nested dicts. DataError if it is no text file, ConfigError if no TOML."""
     try:
         return tomllib.loads(read_text(path, empty_ok=True))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
-            f"{path} is not valid TOML: {error}. A setting is written `name = value`, a section `[name]`, text in "
-            'double quotes: kind = "bpe".'
+            f"{path} is not valid TOML: {error}. A setting is written `name = value`, a section `[name]`, "
+            'text in double quotes: kind = "bpe".'
         ) from None
 
 
 def from_dict(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T:
-    """An instance of the dataclass `cls` with the values of `mapping`, and its defaults for the keys left out.
+    """An instance of the dataclass `cls` with the values of `mapping`, its defaults for the keys left out.
 
-    `where` names the origin in messages, such as the file. Raises ConfigError for an unknown or missing key, a value of
-    the wrong type, and whatever `__post_init__` of a dataclass refuses with ValueError or ConfigError.
+    `where` names the origin in messages, such as the file. Raises ConfigError for an unknown or missing key,
+    a value of the wrong type, and whatever `__post_init__` of a dataclass refuses with ValueError or
+    ConfigError.
 
     >>> @dataclasses.dataclass(frozen=True)
     ... class Model:
@@ -122,7 +124,7 @@ def diff(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     ]
 
 
-# --- reading -------------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -145,7 +147,8 @@ def _dataclass(cls: Any, mapping: Any, path: str, where: str) -> Any:
         if key not in fields:
             inside = f"[{path}] has" if path else "there is"
             raise ConfigError(
-                f"{where}{inside} no setting {key!r}.{suggest(str(key), fields)} Allowed: {', '.join(sorted(fields))}."
+                f"{where}{inside} no setting {key!r}.{suggest(str(key), fields)} Allowed: "
+                f"{', '.join(sorted(fields))}."
             )
     values = {}
     for name, (kind, has_default) in fields.items():
@@ -284,7 +287,7 @@ def _expected(kind: Any) -> str:
 
 
 def _replace(config: Any, path: list[str], value: Any, done: str) -> Any:
-    fields = _fields(type(config))
+    fields = _fields(config.__class__)
     name, rest = path[0], path[1:]
     inner = f"{done}.{name}" if done else name
     if name not in fields:
@@ -303,12 +306,12 @@ def _replace(config: Any, path: list[str], value: Any, done: str) -> Any:
         raise ConfigError(f"{inner} = {_show(new)}: {error}") from error
 
 
-# --- writing -------------------------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------
 
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(getattr(value, name)) for name in _fields(type(value))}
+        return {name: _plain(getattr(value, name)) for name in _fields(value.__class__)}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -323,14 +326,14 @@ def _plain(value: Any) -> Any:
 
 
 def _check_nones(config: Any, path: str) -> None:
-    """A None whose default is not None would come back as the default: refuse to write what cannot be read."""
+    """A None whose default is not None would come back as that default: refuse to write what is lost."""
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         return
     for field in dataclasses.fields(config):
         value, inner = getattr(config, field.name), f"{path}{field.name}"
         if value is None and field.init and field.default not in (None, dataclasses.MISSING):
             raise TypeError(
-                f"{inner} is None but its default is {field.default!r}: TOML cannot say None. Default to None."
+                f"{inner} is None but its default is {field.default!r}; TOML has no null. Default to None."
             )
         _check_nones(value, f"{inner}.")
 

@@ -1,7 +1,7 @@
 """How groundup says no: one exception class for what the user can mend, and its kinds.
 
-A message is one paragraph: what was wrong with the value, what is allowed, what to do. The command line prints a
-`UserError` without a traceback and exits with 2; every other exception is our bug, and exits with 1.
+A message is one paragraph: what was wrong with the value, what is allowed, what to do. The command line
+prints a `UserError` without a traceback and exits with 2; every other exception is our bug, and exits with 1.
 
 Next: config.py, which raises most of them.
 """

@@ -1,10 +1,12 @@
 """Files that are whole or absent: writes that survive a crash, a kill and a full disk.
 
-The recipe is as old as Unix: write beside the target, flush to the disk, rename over it. POSIX promises that a rename
-within one directory is atomic, so a reader sees the old file or the new one, never half of either. A directory cannot
-be renamed over a full one, so replacing one takes two renames, and `recover` finishes what a kill between them left.
+The recipe is as old as Unix: write beside the target, flush to the disk, rename over it. POSIX promises that
+a rename within one directory is atomic, so a reader sees the old file or the new one, never half of either. A
+directory cannot be renamed over a full one, so replacing one takes two renames, and `recover` finishes what a
+kill between them left.
 
-What it does not do: lock. Two processes may read and replace the same path and each stays whole; the last one wins.
+What it does not do: lock. Two processes may read and replace the same path and each stays whole; the last one
+wins.
 
 Next: rundir.py, which keeps a run in such files.
 """
@@ -32,7 +34,7 @@ DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # no space, over the size
 
 
 def cache_dir() -> Path:
-    """Where fetched archives are kept: $GROUNDUP_CACHE, else $XDG_CACHE_HOME/groundup, else ~/.cache/groundup.
+    """Where fetched archives are kept: $GROUNDUP_CACHE, $XDG_CACHE_HOME/groundup or ~/.cache/groundup.
 
     The folder need not exist yet: whoever writes into it makes it.
     """
@@ -45,7 +47,8 @@ def cache_dir() -> Path:
 class disk_errors:
     """`with disk_errors(path):` turns "the disk is full", however it arises inside, into a `UserError`.
 
-    safetensors writes from Rust and reports the system's error number only inside its message, so that is read too.
+    safetensors writes from Rust and reports the system's error number only inside its message, so that is
+    read too.
     """
 
     def __init__(self, path: str | Path):
@@ -59,8 +62,9 @@ class disk_errors:
     ) -> None:
         if error is not None and (number := _disk_full(error)):
             raise UserError(
-                f"The disk is full: {self.path} could not be written ({os.strerror(number)}). What was there before is "
-                "unharmed. Make room, or choose a folder on another disk, and run the same command again."
+                f"The disk is full: {self.path} could not be written ({os.strerror(number)}). What was "
+                "there before is unharmed. Make room, or choose a folder on another disk, and run the same "
+                "command again."
             ) from error
 
 
@@ -73,7 +77,7 @@ def _disk_full(error: BaseException) -> int | None:
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
-    """Make `path` a file that holds `data` (text as UTF-8), or leave what was there untouched. Makes parent folders."""
+    """Make `path` a file that holds `data` (text as UTF-8), or leave what was there. Makes parent folders."""
     path = Path(path)
     beside = path.with_name(f".{path.name}.building-{secrets.token_hex(4)}")
     try:
@@ -93,8 +97,8 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
 def atomic_dir(path: str | Path) -> Iterator[Path]:
     """A fresh folder to fill, which becomes `path` when the block ends well and disappears when it does not.
 
-    A folder already at `path` stays readable until then, and is replaced as a whole. Killed at any moment, `path` is
-    the old folder or the new one, or `recover(path)` makes it so.
+    A folder already at `path` stays readable until then, and is replaced as a whole. Killed at any moment,
+    `path` is the old folder or the new one, or `recover(path)` makes it so.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +116,7 @@ def atomic_dir(path: str | Path) -> Iterator[Path]:
 
 
 def recover(path: str | Path) -> None:
-    """Finish a replacement of the folder `path` that was killed half way. Costs one look-up when there is none.
+    """Finish a replacement of the folder `path` that was killed half way; one look-up when there is none.
 
     Call it before reading a folder written by `atomic_dir`. Safe beside a running writer.
     """
@@ -186,7 +190,7 @@ def _sync_tree(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Ask the disk to keep a file's bytes, or a folder's list of names: without it a power cut may undo a rename."""
+    """Have the disk keep a file's bytes, or a folder's names: else a power cut may undo a rename."""
     if sys.platform == "win32" and path.is_dir():  # Windows opens no folders, and orders renames by itself
         return
     handle = os.open(path, os.O_RDONLY)
@@ -203,7 +207,7 @@ def sha256_file(path: str | Path) -> str:
 
 
 def read_text(path: str | Path, *, empty_ok: bool = False) -> str:
-    """The text of a UTF-8 file, newlines as they are, a leading byte-order mark dropped. Raises DataError otherwise."""
+    """The text of a UTF-8 file, newlines as they are, without a byte-order mark. Raises DataError."""
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -222,8 +226,8 @@ def read_text(path: str | Path, *, empty_ok: bool = False) -> str:
         text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start:,} fits no character. "
-            "Give a text file, or convert an old encoding first: iconv -f LATIN1 -t UTF-8."
+            f"{path} is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start:,} fits no "
+            "character. Give a text file, or convert an old encoding first: iconv -f LATIN1 -t UTF-8."
         ) from None
     if (zero := text.find("\0")) >= 0:
         raise DataError(
@@ -233,7 +237,7 @@ def read_text(path: str | Path, *, empty_ok: bool = False) -> str:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` atomically as JSON, keys in the order given. Infinity and NaN refuse: they are not JSON."""
+    """Write `value` atomically as JSON, keys in the order given. Infinity and NaN raise ValueError."""
     write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
@@ -243,6 +247,6 @@ def read_json(path: str | Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}. It was cut short or "
-            "edited by hand: restore it, or delete it and run the command that made it again."
+            f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}. It was "
+            "cut short or edited by hand: restore it, or delete it and run the command that made it again."
         ) from None

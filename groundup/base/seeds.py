@@ -1,8 +1,8 @@
 """Named random streams: every random decision has its own seed, a pure function of what it is for.
 
-There is no global random state to save or restore. The order in which things are done, the number of workers and an
-interruption change nothing: the batch of step 700 draws from `derive(seed, "batches", step=700)` whether the run
-came there in one go or was resumed at step 699.
+There is no global random state to save or restore. The order in which things are done, the number of workers
+and an interruption change nothing: the batch of step 700 draws from `derive(seed, "batches", step=700)`
+whether the run came there in one go or was resumed at step 699.
 
 Next: config.py.
 """
@@ -44,9 +44,10 @@ def python_rng(root_seed: int, purpose: str, *, step: int = 0, rank: int = 0) ->
 
 
 def numpy_rng(root_seed: int, purpose: str, *, step: int = 0, rank: int = 0) -> np.random.Generator:
-    """A NumPy `Generator` (PCG64, named here because NumPy may change its default) on the stream of these arguments."""
+    """A NumPy `Generator` on the stream of these arguments."""
     import numpy as np
 
+    # PCG64 by name: NumPy does not promise that `default_rng` stays the same bit generator.
     return np.random.Generator(np.random.PCG64(derive(root_seed, purpose, step=step, rank=rank)))
 
 
@@ -55,7 +56,8 @@ def torch_generator(
 ) -> torch.Generator:
     """A `torch.Generator` on the stream of these arguments.
 
-    The same seed draws different numbers on a CPU and on a GPU: draw on the CPU what must not depend on the device.
+    The same seed draws different numbers on a CPU and on a GPU: draw on the CPU what must not depend on the
+    device.
     """
     import torch
 
