@@ -4,18 +4,18 @@
     ** or ^          power, whole-number exponents only (a root is not exact)
     ( )  unary - +   decimals such as 0.25 and .5
 
-People's own signs mean what people mean: `×`, `·` and an `x` between two numbers multiply, `÷` divides, `−` subtracts,
-`^` is a power (not Python's exclusive or), full-width forms as typed in Chinese are their plain twins. What could mean
-two things is refused: `1,234`, `50%`, `2(3)`, `1e3`, `0x10`.
+People's own signs mean what people mean: `×`, `·` and an `x` between two numbers multiply, `÷` divides, `−`
+subtracts, `^` is a power (not Python's exclusive or), full-width forms as typed in Chinese are their plain
+twins. What could mean two things is refused: `1,234`, `50%`, `2(3)`, `1e3`, `0x10`.
 
-Numbers are fractions inside, so 0.1 + 0.2 is 0.3 and 1/3*3 is 1. Only the printed text is rounded, and then says so:
-a decimal that ends within 30 places is printed whole, any other to 12 significant digits behind a `≈`.
+Numbers are fractions inside, so 0.1 + 0.2 is 0.3 and 1/3*3 is 1. Only the printed text is rounded, and then
+says so: a decimal that ends within 30 places is printed whole, any other to 12 significant digits after `≈`.
 
-The cost is bounded by size, not by a clock: a bounded expression of numbers of at most `max_digits` digits, each
-operation checked, a power checked before it is taken. (`9**9**9` is refused in microseconds.)
+The cost is bounded by size, not by a clock: a bounded expression of numbers of at most `max_digits` digits,
+each operation checked, a power checked before it is taken. (`9**9**9` is refused in microseconds.)
 
-Source: the whitelist of node types follows the advice in the documentation of Python's `ast`; the fractions are
-        `fractions.Fraction`.
+Source: the whitelist of node types follows the advice in the documentation of Python's `ast`; the fractions
+        are `fractions.Fraction`.
 Next:   conversation.py, where the model calls it.
 """
 
@@ -57,7 +57,9 @@ class Calculator:
     """
 
     max_digits: int = 100  # of any number on the way, above and below the fraction bar
-    max_depth: int = 100  # of the syntax tree: 1+1+...+1 of 100 terms is 100 deep, and 200 characters hold no more
+    max_depth: int = (
+        100  # of the syntax tree: 1+1+...+1 of 100 terms is 100 deep, and 200 characters hold no more
+    )
 
     name: str = "calc"
     description: str = "Exact arithmetic: + - * / // % ** and parentheses, whole numbers and decimals."
@@ -129,7 +131,9 @@ class Calculator:
         if op is ast.Pow:
             return self._power(left, right)
         try:
-            return self._sized(Fraction(OPERATIONS[op](left, right)))  # ALLOWED lets no other operator be written
+            return self._sized(
+                Fraction(OPERATIONS[op](left, right))
+            )  # ALLOWED lets no other operator be written
         except ZeroDivisionError:
             raise Refused("division by zero") from None
 
@@ -138,12 +142,14 @@ class Calculator:
             raise Refused("a power must be a whole number")
         if base == 0 and exponent < 0:
             raise Refused("division by zero")
-        # log10(2**bits) with the fewest bits that the larger side can have, so nothing legal is refused here; what
-        # passes has at most about twice the digits allowed, and is refused below if it has more than those.
+        # The fewest bits that the result can have, so nothing legal is refused here (log2(10) = 3.322); what
+        # passes has at most about twice the digits allowed, and `_sized` refuses what is over.
         side = max(abs(base.numerator), base.denominator)
         if side > 1 and (side.bit_length() - 1) * abs(exponent) > self.max_digits * 3.33:
             raise Refused(f"a number on the way has more than {self.max_digits} digits")
-        return self._sized(base ** int(exponent)) if side > 1 else Fraction(base.numerator ** int(exponent % 2))
+        return (
+            self._sized(base ** int(exponent)) if side > 1 else Fraction(base.numerator ** int(exponent % 2))
+        )
 
     def _sized(self, number: Fraction) -> Fraction:
         if max(abs(number.numerator), number.denominator) >= 10**self.max_digits:

@@ -1,13 +1,13 @@
 """A tool: something that the model may ask for by name, and what comes back.
 
-A tool takes one string, as the model wrote it between `<|call|>name ` and `<|result|>`, and gives back a text that the
-model reads. **A failure is a result too**: the model must see "error: division by zero" to be able to say so. So `call`
-raises nothing for anything that a model can write; an exception out of a tool is our bug.
+A tool takes one string, as the model wrote it between `<|call|>name ` and `<|result|>`, and gives back a text
+that the model reads. **A failure is a result too**: the model must see "error: division by zero" to be able
+to say so. So `call` raises nothing for anything that a model can write; an exception is our bug.
 
 Limits are plain numbers that the tool checks itself, never signals or alarms, so they hold in any thread.
 
-Source: the shape (name, description, JSON schema of the parameters) is the one of OpenAI's function calling, so that a
-        server can hand it on unchanged.
+Source: the shape (name, description, JSON schema of the parameters) is the one of OpenAI's function calling,
+        so that a server can hand it on unchanged.
 Next:   calculator.py, the first tool; conversation.py, which runs them.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Limits:
-    """What one call may take and give back, in characters. Longer is an error that the model sees, never a cut."""
+    """How many characters a call may take and give. More is an error that the model sees, not a cut."""
 
     argument_chars: int = 200
     result_chars: int = 200
@@ -25,7 +25,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a call gave: the text that the model reads, and whether it worked (an error's text starts "error: ")."""
+    """What a call gave: the text that the model reads, and whether it worked ("error: ..." where not)."""
 
     ok: bool
     text: str
@@ -69,7 +69,7 @@ class Toolbox:
             raise ValueError(f"two tools are both named {', '.join(repeated)}. Give every tool its own name.")
 
     def call(self, name: str, argument: str) -> ToolResult:
-        """Run the tool of that name; an unknown name and a result that is too long are errors that the model sees."""
+        """Runs the tool of that name; an unknown name or too long a result is an error for the model."""
         for tool in self.tools:
             if tool.name == name:
                 result = tool.call(argument, self.limits)

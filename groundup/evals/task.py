@@ -1,9 +1,9 @@
-"""A task: questions whose answers can be scored, and a loop that asks them all and says how sure the score is.
+"""A task: questions whose answers can be scored; and a loop that asks them all and says how sure it is.
 
-A task does not know the model and the loop does not know the task: `respond` turns a batch of conversations into one
-reply each (a closure over `agent.conversation.reply` for a model; a person or another program may answer as well).
-Every question and answer can be written to a JSON Lines file, worst first read: a score that nobody looked into is
-not a result.
+A task does not know the model and the loop does not know the task: `respond` turns a batch of conversations
+into one reply each (a closure over `agent.conversation.reply` for a model; a person or another program may
+answer as well). Every question and answer can be written to a JSON Lines file, worst first read: a score that
+nobody looked into is not a result.
 
 Next: skills.py, the tasks of the chat model; intervals.py, for what the interval means.
 """
@@ -40,7 +40,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Task(Generic[Example]):
-    """`examples`, how each becomes a conversation that ends with the question, and how its reply is scored."""
+    """`examples`, how each becomes a conversation that ends with a question, and how a reply is scored."""
 
     name: str
     examples: tuple[Example, ...]
@@ -86,23 +86,31 @@ class Outcome:
 
 
 def evaluate(
-    task: Task[Example], respond: Respond, *, batch_size: int = 64, rows_path: Path | None = None, seed: int = 0
+    task: Task[Example],
+    respond: Respond,
+    *,
+    batch_size: int = 64,
+    rows_path: Path | None = None,
+    seed: int = 0,
 ) -> Outcome:
     """Ask every example once, `batch_size` conversations at a time, and score the replies.
 
-    `seconds` is wall clock of asking and scoring. `seed` draws only the bootstrap, which scores between 0 and 1 need.
-    With `rows_path` every row is written there as a JSON line, atomically, at the end.
-    Raises ValueError for a task without examples, and when `respond` does not answer every conversation.
+    `seconds` is wall clock of asking and scoring. `seed` draws only the bootstrap, which scores between 0 and
+    1 need. With `rows_path` every row is written there as a JSON line, atomically, at the end. Raises
+    ValueError for a task without examples, and when `respond` does not answer every conversation.
     """
     if not task.examples:
         raise ValueError(f"the task {task.name!r} has no examples, so it has no score. Give it at least one.")
-    start, rows = time.perf_counter(), []
+    start = time.perf_counter()
+    rows: list[Row] = []
     for first in range(0, len(task.examples), batch_size):
         examples = task.examples[first : first + batch_size]
         prompts = [task.prompt(example) for example in examples]
         replies = respond(prompts)
         if len(replies) != len(prompts):
-            raise ValueError(f"{task.name}: {len(prompts)} prompts but {len(replies)} replies. Answer each, in order.")
+            raise ValueError(
+                f"{task.name}: {len(prompts)} prompts but {len(replies)} replies. Answer each, in order."
+            )
         for example, prompt, reply in zip(examples, prompts, replies, strict=True):
             score = task.score(example, reply)
             rows.append(Row(len(rows), as_text(prompt.messages[-1]), as_text(reply), score.value, score.note))
@@ -127,17 +135,21 @@ def of_scores(values: Sequence[float], *, seed: int = 0) -> Interval:
 
 
 def as_text(message: Message) -> str:
-    """A message as a person reads it: `It is [calc 6*7 -> 42]42.`"""
+    """A message as a person reads it, a call and its result in one pair of brackets.
+
+    >>> as_text(Message("assistant", ("It is ", Call("calc", "6*7"), Result("42"), "42.")))
+    'It is [calc 6*7 -> 42]42.'
+    """
     pieces: list[str] = []
-    for part in message.parts:
-        if isinstance(part, Call):
-            pieces.append(f"[{part.name} {part.argument}]")
-        elif isinstance(part, Result):
-            # A result follows its call: both in one pair of brackets.
-            after_call = bool(pieces) and pieces[-1].endswith("]")
-            pieces[-1:] = [f"{pieces[-1][:-1]} -> {part.text}]"] if after_call else [*pieces[-1:], f"[-> {part.text}]"]
-        else:
-            pieces.append(part)
+    for i, part in enumerate(message.parts):
+        match part:
+            case Call(name, argument):
+                answered = i + 1 < len(message.parts)  # a Result is all that may follow a Call
+                pieces.append(f"[{name} {argument}" + ("" if answered else "]"))
+            case Result(text):
+                pieces.append(f" -> {text}]")
+            case _:
+                pieces.append(part)
     return "".join(pieces)
 
 

@@ -1,4 +1,4 @@
-"""The calculator against Python's own arithmetic on fractions, and against everything that a model may write."""
+"""The calculator against Python's own fractions, and against everything that a model may write."""
 
 import operator
 import threading
@@ -21,11 +21,15 @@ def text(expression: str) -> str:
 
 @st.composite
 def expressions(draw, depth=3):
-    """(what is written, its value): the value by Python's operators on Fraction, None where that divides by zero."""
+    """(what is written, its value by Python's own operators on Fraction; None where that divides by zero)."""
     if depth == 0 or draw(st.integers(0, 3)) == 0:
         whole = draw(st.integers(0, 999))
         places = draw(st.text("0123456789", max_size=3))
-        return (f"{whole}.{places}", Fraction(f"{whole}.{places or 0}")) if places else (str(whole), Fraction(whole))
+        return (
+            (f"{whole}.{places}", Fraction(f"{whole}.{places or 0}"))
+            if places
+            else (str(whole), Fraction(whole))
+        )
     if draw(st.integers(0, 4)) == 0:
         source, value = draw(expressions(depth=depth - 1))
         return f"-({source})", None if value is None else -value
@@ -45,11 +49,15 @@ def expressions(draw, depth=3):
 def test_agrees_with_fractions(pair):
     source, value = pair
     result = CALC.call(source, Limits(argument_chars=1000))
-    assert result == (ToolResult.error("division by zero") if value is None else ToolResult(True, show(value)))
+    assert result == (
+        ToolResult.error("division by zero") if value is None else ToolResult(True, show(value))
+    )
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99), st.lists(st.sampled_from("+-*"), min_size=2))
+@given(
+    st.integers(0, 99), st.integers(0, 99), st.integers(0, 99), st.lists(st.sampled_from("+-*"), min_size=2)
+)
 def test_binds_and_associates_as_python_does(a, b, c, ops):
     do = {"+": operator.add, "-": operator.sub, "*": operator.mul}
     first, second = do[ops[0]], do[ops[1]]
@@ -80,10 +88,11 @@ def test_nothing_that_a_model_writes_raises(argument):
 @pytest.mark.parametrize(
     ("written", "value"),
     [
-        ("12 x 34", "408"), ("12X34", "408"), ("3×4", "12"), ("3·4", "12"), ("8÷2", "4"), ("9−4", "5"),  # noqa: RUF001
-        ("2^10", "1024"), ("１２＋（３）", "15"), ("0 x 10", "0"), ("2x-3", "-6"), ("1\n+ 2", "3"),  # noqa: RUF001
-        ("0.1+0.2", "0.3"), ("1/3*3", "1"), ("-5 % 3", "1"), ("5 // -2", "-3"), ("-2**2", "-4"), (".5*4.", "2"),
-        ("2**-3", "0.125"), ("0**0", "1"), ("(-1)**-3", "-1"), ("1**99999999999", "1"), ("2**332", str(2**332)),
+        ("12 x 34", "408"), ("12X34", "408"), ("3×4", "12"), ("3·4", "12"), ("8÷2", "4"), ("9−4", "5"),
+        ("2^10", "1024"), ("１２＋（３）", "15"), ("0 x 10", "0"), ("2x-3", "-6"), ("1\n+ 2", "3"),
+        ("0.1+0.2", "0.3"), ("1/3*3", "1"), ("-5 % 3", "1"), ("5 // -2", "-3"), ("-2**2", "-4"),
+        (".5*4.", "2"), ("2**-3", "0.125"), ("0**0", "1"), ("(-1)**-3", "-1"), ("1**99999999999", "1"),
+        ("2**332", str(2**332)),
     ],
 )  # fmt: skip
 def test_writes_as_people_do(written, value):
@@ -93,11 +102,12 @@ def test_writes_as_people_do(written, value):
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
-        ("1,234", "comma"), ("50%", "complete"), ("2(3)", "a sign is missing"), ("1e3", "'e'"), ("0x10", "hexadecimal"),
-        ("", "empty"), ("  ", "empty"), ("()", "complete"), ("1 +", "complete"), ("2 3", "complete"), ("007", "complete"),
-        ("3²", "'²'"), ("__import__('os')", "'_'"), ("1_000", "'_'"), ("\0", "arithmetic"), ("\ud800", "arithmetic"),
-        ("7/0", "division by zero"), ("7%0", "division by zero"), ("0**-1", "division by zero"),
-        ("2**0.5", "whole number"), ("1<2", "'<'"), ("~1", "'~'"), ("[1]", "'['"), ("1@2", "'@'"), ("1 if 1 else 2", "'i'"),
+        ("1,234", "comma"), ("50%", "complete"), ("2(3)", "a sign is missing"), ("1e3", "'e'"),
+        ("0x10", "hexadecimal"), ("", "empty"), ("  ", "empty"), ("()", "complete"), ("1 +", "complete"),
+        ("2 3", "complete"), ("007", "complete"), ("3²", "'²'"), ("__import__('os')", "'_'"),
+        ("1_000", "'_'"), ("\0", "arithmetic"), ("\ud800", "arithmetic"), ("7/0", "division by zero"),
+        ("7%0", "division by zero"), ("0**-1", "division by zero"), ("2**0.5", "whole number"),
+        ("1<2", "'<'"), ("~1", "'~'"), ("[1]", "'['"), ("1@2", "'@'"), ("1 if 1 else 2", "'i'"),
     ],
 )  # fmt: skip
 def test_says_why_not(written, reason):
@@ -132,7 +142,9 @@ def test_limits_of_length_and_depth():
 
 def test_works_in_any_thread():
     results: list[ToolResult] = []
-    threads = [threading.Thread(target=lambda: results.append(CALC.call("12*12", Limits()))) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: results.append(CALC.call("12*12", Limits()))) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""Intervals against their definition, and against what they promise: to hold the truth about 95 times in 100."""
+"""Intervals against their definition, and against their promise: to hold the truth about 95 times in 100."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,9 @@ def test_wilson_ends_where_the_score_test_stops_believing(pair):
     interval = wilson(k, n)
     assert 0 <= interval.low <= interval.value == k / n <= interval.high <= 1
     for end, degenerate in ((interval.low, k == 0), (interval.high, k == n)):
-        assert (k / n - end) ** 2 == pytest.approx(0 if degenerate else 1.96**2 * end * (1 - end) / n, abs=1e-12)
+        assert (k / n - end) ** 2 == pytest.approx(
+            0 if degenerate else 1.96**2 * end * (1 - end) / n, abs=1e-12
+        )
     assert interval.low < interval.high
 
 
@@ -37,7 +39,8 @@ def test_wilson_holds_the_truth_where_the_textbook_interval_does_not():
 def test_bootstrap_holds_the_truth():
     rng = np.random.default_rng(1)
     held = [
-        (i := bootstrap_mean(rng.exponential(1.0, 60).tolist(), rng, draws=400)).low <= 1.0 <= i.high for _ in range(300)
+        (i := bootstrap_mean(rng.exponential(1.0, 60).tolist(), rng, draws=400)).low <= 1.0 <= i.high
+        for _ in range(300)
     ]
     assert 0.87 <= np.mean(held) <= 0.99
 
