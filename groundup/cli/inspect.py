@@ -1,0 +1,154 @@
+"""`groundup inspect`: what is in a run or a checkpoint, and whether every byte is as it was written.
+
+It only reads, and reads only what is there: a run that is still going can be inspected.
+
+Next: base/rundir.py and weights/checkpoint.py, which say what each file means.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from groundup.base.errors import CheckpointError, RunDirError
+from groundup.base.files import read_json, recover
+from groundup.base.log import EventLog, clock
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command with these words. Returns 2 if something in the folder is damaged."""
+    parser = argparse.ArgumentParser(
+        prog="groundup inspect", description="What is in a run or a checkpoint, and whether it is whole."
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a run directory or a checkpoint in one")
+    folder = parser.parse_args(words).folder
+    recover(folder)
+    if (folder / "recipe.toml").is_file():
+        lines, whole = run(folder)
+    elif (folder / "manifest.json").is_file():
+        lines, whole = checkpoint(folder)
+    elif not folder.exists():
+        raise RunDirError(f"{folder} does not exist. Give a run directory, such as runs/zero-to-chat.")
+    else:
+        raise RunDirError(
+            f"{folder} is neither a run (recipe.toml) nor a checkpoint (manifest.json). Give one of these."
+        )
+    print("\n".join(lines))
+    return 0 if whole else 2
+
+
+def run(folder: Path) -> tuple[list[str], bool]:
+    """What there is to say of a run, line by line, and whether its checkpoints and stages are whole."""
+    about = read_json(folder / "run.json") if (folder / "run.json").exists() else {}
+    git = about.get("git")
+    versions = about.get("versions", {})
+    lines = [
+        f"{folder}: a run of the recipe {about.get('recipe', '(unknown)')}, seed {about.get('seed', '(unknown)')}",
+        f"  created   {about.get('created', '(unknown)')}",
+        f"  versions  {', '.join(f'{name} {version}' for name, version in versions.items() if version)}",
+        f"  git       {_git(git)}",
+        f"  settings  {folder / 'recipe.toml'}",
+    ]
+    rows, whole = _stages(folder)
+    lines += ["", "  stages", *rows] if rows else ["", "  no stage has begun"]
+    lines += _events(folder)
+    manifests = sorted(p for p in folder.rglob("manifest.json") if _is_model(p))
+    for path in manifests:
+        if "replaced" in path.relative_to(folder).parts:
+            continue
+        more, good = checkpoint(path.parent)
+        whole = whole and good
+        lines += ["", *(f"  {line}" for line in more)]
+    if (folder / "report.json").exists():
+        lines += ["", "  scores", *_scores(read_json(folder / "report.json"))]
+    if (folder / "report.html").exists():
+        lines += ["", f"  report    {folder / 'report.html'}"]
+    return lines, whole
+
+
+def checkpoint(folder: Path) -> tuple[list[str], bool]:
+    """What there is to say of a checkpoint, line by line, and whether its checksums fit."""
+    from groundup.models.catalog import build
+    from groundup.weights.checkpoint import verify
+
+    try:
+        manifest = verify(folder)
+    except CheckpointError as error:
+        return [f"{folder}: DAMAGED", f"  {error}"], False
+    size = sum(entry["bytes"] for entry in manifest.files.values())
+    parameters = sum(p.numel() for p in build(manifest.kind, manifest.config).parameters())
+    lines = [
+        f"{folder}: {manifest.kind}, {parameters:,} parameters, step {manifest.step:,}",
+        f"  checksums ok: {len(manifest.files)} files, {size / 1e6:.1f} MB; tokenizer {manifest.tokenizer[:12]}",
+    ]
+    if "training.json" not in manifest.files:
+        lines.append("  weights only: training cannot be carried on from it exactly")
+    lines += [f"  {name}: {value}" for name, value in manifest.extra.items()]
+    return lines, True
+
+
+def _is_model(manifest: Path) -> bool:
+    return (manifest.parent / "model.safetensors").exists()
+
+
+def _git(git: dict[str, Any] | None) -> str:
+    if not git:
+        return "none (installed, or no git)"
+    return f"{git['commit'][:12]}{', with uncommitted changes' if git['changed'] else ''}"
+
+
+def _stages(folder: Path) -> tuple[list[str], bool]:
+    rows, whole = [], True
+    begun = sorted(folder.glob("*/inputs.json"), key=lambda path: path.stat().st_mtime)
+    for marker in begun:
+        stage = marker.parent
+        if not (stage / "stage.json").exists():
+            rows.append(f"    {stage.name:<16} not finished; run the same command again to carry on")
+            continue
+        done = read_json(stage / "stage.json")
+        lost = [
+            name
+            for name, size in done["files"].items()
+            if not (stage / name).is_file() or (stage / name).stat().st_size != size
+        ]
+        row = f"    {stage.name:<16} {clock(done['seconds']):>8}"
+        row += f"  {done['flops']:.2e} FLOPs" if done["flops"] else ""
+        if lost:
+            whole = False
+            row += f"  DAMAGED: {', '.join(lost[:3])} {'is' if len(lost) == 1 else 'are'} missing or of another size"
+        rows.append(row)
+    return rows, whole
+
+
+def _events(folder: Path) -> list[str]:
+    """How long ago something happened, and the newest figure of each kind of measurement."""
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    last = None
+    for event in EventLog(folder / "events.jsonl").read():
+        last = event
+        if any(isinstance(value, float) for name, value in event.items() if name != "time"):
+            newest[event["kind"], str(event.get("label", ""))] = event
+    if last is None:
+        return []
+    lines = ["", f"  last event {clock(max(0.0, time.time() - last['time']))} ago: {last['kind']}"]
+    for (kind, label), event in newest.items():
+        figures = [
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in event.items()
+            if name not in ("time", "kind", "label") and isinstance(value, int | float)
+        ]
+        lines.append(f"    {label or kind:<16} {'  '.join(figures)}")
+    return lines
+
+
+def _scores(report: dict[str, Any]) -> Iterator[str]:
+    for name, score in report.get("scores", {}).items():
+        if isinstance(score, dict) and {"value", "low", "high", "n"} <= score.keys():
+            yield (
+                f"    {name:<20} {100 * score['value']:5.1f} %  "
+                f"[{100 * score['low']:.1f}, {100 * score['high']:.1f}]  n={score['n']}"
+            )
+    for name in ("bits_per_byte", "ngram_bits_per_byte"):
+        if isinstance(report.get(name), float):
+            yield f"    {name:<20} {report[name]:.3f}"
