@@ -10,7 +10,7 @@ Does not: keep windows inside documents; a window may cross a boundary, as in GP
 Next:    packing.py, for conversations that must stay whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -77,7 +77,8 @@ class WindowBatches:
         if len(tokens) < context_len + 1:
             raise DataError(
                 f"the corpus has {len(tokens):,} tokens, but one window needs context_len + 1 ="
-                f" {context_len + 1:,}. Give more text, or lower context_len to {max(1, len(tokens) - 1)} or less."
+                f" {context_len + 1:,}. Give more text, or lower context_len to {max(1, len(tokens) - 1)}"
+                " or less."
             )
         self.tokens, self.context_len, self.batch_size = tokens, context_len, batch_size
         self.seed, self.world = seed, world
@@ -95,8 +96,8 @@ class WindowBatches:
     def batch(self, step: int, rank: int = 0) -> Batch:
         """Rows rank * B .. (rank + 1) * B - 1 of global batch `step`."""
         starts_B = self.starts(step, rank)
-        window_BT = self.tokens[starts_B[:, None] + self._offsets_T].astype(np.int64)
-        window_BT = torch.from_numpy(window_BT)
+        gathered = self.tokens[starts_B[:, None] + self._offsets_T]  # (B, T + 1): inputs and targets overlap
+        window_BT = torch.from_numpy(gathered.astype(np.int64))
         return Batch(window_BT[:, :-1].contiguous(), window_BT[:, 1:].contiguous())
 
     def starts(self, step: int, rank: int = 0) -> np.ndarray:
@@ -110,8 +111,10 @@ class WindowBatches:
             starts_B[here] = phase + shuffle(index_B[here]) * self.context_len
         return starts_B
 
-    def _plan(self, epoch: int):
-        phase = derive(self.seed, "data/window phase", step=epoch) % (min(self._room, self.context_len - 1) + 1)
+    def _plan(self, epoch: int) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
+        phase = derive(self.seed, "data/window phase", step=epoch) % (
+            min(self._room, self.context_len - 1) + 1
+        )
         return permutation(self.windows_per_epoch, seed=self.seed, purpose="data/windows", epoch=epoch), phase
 
 
@@ -125,7 +128,9 @@ def windows_in_order(tokens: np.ndarray, *, context_len: int, batch_size: int) -
     """
     _check_sizes(context_len=context_len, batch_size=batch_size, world=1)
     if len(tokens) < 2:
-        raise DataError(f"{len(tokens)} token(s) hold nothing to predict. A held-out text needs at least two.")
+        raise DataError(
+            f"{len(tokens)} token(s) hold nothing to predict. A held-out text needs at least two."
+        )
     starts = range(0, len(tokens) - 1, context_len)
     for first in range(0, len(starts), batch_size):
         rows = starts[first : first + batch_size]
@@ -144,7 +149,9 @@ def rank_samples(step: int, rank: int, *, batch_size: int, world: int) -> np.nda
     [14, 15]
     """
     if step < 0 or not 0 <= rank < world:
-        raise ValueError(f"step={step}, rank={rank} of {world}: steps start at 0, ranks lie in 0..{world - 1}.")
+        raise ValueError(
+            f"step={step}, rank={rank} of {world}: steps start at 0, ranks lie in 0..{world - 1}."
+        )
     rows = batch_size // world
     first = step * batch_size + rank * rows
     return np.arange(first, first + rows, dtype=np.int64)

@@ -67,7 +67,9 @@ class BucketBatches:
     def batch(self, step: int, rank: int = 0) -> Batch:
         """Every world-th row of global batch `step`, beginning with row `rank`."""
         if step < 0 or not 0 <= rank < self.world:
-            raise ValueError(f"step={step}, rank={rank} of {self.world}: steps start at 0, ranks in 0..{self.world - 1}.")
+            raise ValueError(
+                f"step={step}, rank={rank} of {self.world}: steps start at 0, ranks in 0..{self.world - 1}."
+            )
         everyone = self.conversations(step)
         shape = (max(1, len(everyone[rank :: self.world])), int(self.examples.lengths[everyone].max()))
         tokens_BT, targets_BT = np.zeros(shape, np.int64), np.full(shape, IGNORED, np.int64)

@@ -43,11 +43,14 @@ class Examples:
         self.dropped = 0
         for number, (ids, mask) in enumerate(examples):
             if len(ids) != len(mask):
-                raise DataError(f"conversation {number}: {len(ids)} ids but {len(mask)} mask entries. One each.")
+                raise DataError(
+                    f"conversation {number}: {len(ids)} ids but {len(mask)} mask entries. One each."
+                )
             if len(ids) - 1 > longest:
                 if too_long == "refuse":
                     raise DataError(
-                        f"conversation {number} needs {len(ids) - 1} positions, a row has {longest}. Conversations"
+                        f"conversation {number} needs {len(ids) - 1} positions, a row has {longest}."
+                        " Conversations"
                         " are never cropped: raise context_len (or batch_tokens), or pass too_long='drop'."
                     )
                 self.dropped += 1
@@ -62,7 +65,8 @@ class Examples:
             targets.append(np.where(trained_T[1:], ids_T[1:], IGNORED).astype(np.int32))
         if not tokens:
             raise DataError(
-                f"there is no conversation to train on: {len(examples)} given, {self.dropped} dropped as longer"
+                f"there is no conversation to train on: {len(examples)} given, {self.dropped} dropped as"
+                " longer"
                 f" than {longest} positions. Give some, or make rows longer."
             )
         self.lengths = np.array([len(t) for t in tokens], dtype=np.int64)
@@ -103,7 +107,8 @@ class PackedBatches:
         self.batch_size = batch_tokens // max(1, context_len)
         if self.batch_size < 1 or self.batch_size % world:
             raise ConfigError(
-                f"batch_tokens={batch_tokens} holds {self.batch_size} rows of context_len={context_len}, which"
+                f"batch_tokens={batch_tokens} holds {self.batch_size} rows of context_len={context_len},"
+                " which"
                 f" {world} rank(s) cannot share. Choose batch_tokens as a multiple of {context_len * world}."
             )
         self.examples = Examples(examples, longest=context_len, too_long=too_long)
@@ -152,7 +157,9 @@ class PackedBatches:
 
 
 def longest_first_shuffled(lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Indices by falling length, those of one length in random order: the lengths never change, who has them does."""
+    """Indices by falling length, those of one length in random order: the lengths never change, who has them
+    does.
+    """
     shuffled = rng.permutation(len(lengths))
     return shuffled[np.argsort(-lengths[shuffled], kind="stable")]
 
@@ -164,8 +171,12 @@ def best_fit(lengths: Sequence[int], *, capacity: int) -> list[list[int]]:
     [[0, 4], [1, 3], [2]]
     """
     rows: list[list[int]] = []
-    with_room: list[list[int]] = [[] for _ in range(capacity + 1)]  # with_room[r]: rows that have r positions left
-    rooms = 0  # bit r is set when with_room[r] is not empty, so the smallest sufficient r is one bit trick away
+    with_room: list[list[int]] = [
+        [] for _ in range(capacity + 1)
+    ]  # with_room[r]: rows that have r positions left
+    rooms = (
+        0  # bit r is set when with_room[r] is not empty, so the smallest sufficient r is one bit trick away
+    )
     for index, length in enumerate(lengths):
         fitting = rooms >> length
         if fitting:

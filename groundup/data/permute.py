@@ -46,7 +46,7 @@ def permutation(n: int, *, seed: int, purpose: str, epoch: int = 0) -> Callable[
         if index.size and (index.min() < 0 or index.max() >= n):
             raise ValueError(f"an index is outside 0..{n - 1}.")
         place = once(index.astype(np.uint64))
-        # The walk visits at most the 4n or fewer numbers of the padded domain; on average it is under 4 steps.
+        # The padded domain has fewer than 4n numbers, so an index walks under 4 steps on average.
         while (outside := place >= n).any():
             place[outside] = once(place[outside])
         return place.astype(np.int64)

