@@ -145,7 +145,7 @@ class Conversation:
         return iter(self.messages)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types; a message of text alone is the usual {"role": ..., "content": "..."}, others have parts."""
+        """As JSON types; a message of text alone is the usual {"role": ..., "content": "..."}."""
         return {"messages": [{"role": m.role, "content": _content(m.parts)} for m in self.messages]}
 
     @classmethod
