@@ -1,0 +1,203 @@
+"""The one training loop: batches to better weights, without losing any.
+
+What differs between pretraining, fine-tuning and reinforcement learning is the data, the objective and which
+weights move; the loop is the same. One step: sum the loss over the micro-batches, divide the gradient once by
+the number of targets, clip, refuse the step if it is not finite, move, log. Between steps: save, evaluate,
+show.
+
+Exact resume: a batch is a pure function of its step, dropout is seeded anew in every step, and the checkpoint
+holds weights, moments and counters. So a run that was killed and resumed ends in the same bits as one that
+was not, on one kind of machine with a fixed number of threads.
+
+Source: clipping: Pascanu et al. 2013, arXiv 1211.5063, algorithm 1.
+Not here: many processes (parallel/), compiling, loss scaling for float16.
+Next:   journal.py, for what happens between steps.
+"""
+
+import dataclasses
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from groundup.base.config import to_dict
+from groundup.base.errors import ConfigError, DataError
+from groundup.base.log import EventLog, Progress
+from groundup.base.seeds import derive
+from groundup.tokenizer.protocol import Tokenizer
+from groundup.train.interrupt import stop_on_signal
+from groundup.train.journal import Gradient, Journal
+from groundup.train.metrics import training_flops
+from groundup.train.objective import Objective
+from groundup.train.optim import OptimConfig, build_optimizer
+from groundup.train.schedule import ScheduleConfig, lr_scale
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How long, in what portions, and how often to look. Intervals are in steps; 0: only at the start and the
+    end.
+    """
+
+    steps: int
+    accumulate: int = 1  # micro-batches a step: a larger batch in the same memory
+    clip_norm: float = 1.0  # largest norm of the gradient of the mean loss; 0: no limit. 1.0: GPT-3, nanoGPT
+    eval_every: int = 0
+    sample_every: int = 0
+    save_every: int = 0
+    log_every: int = 10
+    precision: Literal["float32", "bfloat16"] = "float32"  # of activations; weights and moments stay float32
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "accumulate", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} is too small. Choose 1 or more.")
+        for name in ("clip_norm", "eval_every", "sample_every", "save_every"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name}={getattr(self, name)} is not allowed. Choose 0 or more; 0 is off.")
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a run came to. `seconds`, `tokens` and `flops` are sums over all its resumptions."""
+
+    step: int
+    seconds: float
+    tokens: int
+    flops: float
+    interrupted: bool
+    best: Path  # the checkpoint with the lowest evaluated loss, or the last one if nothing was evaluated
+    last: Path
+    best_loss: float | None = None
+
+
+class Batches(Protocol):
+    """`batch(step)` gives a dataclass with `tokens_BT`; the objective knows what else is in it."""
+
+    def batch(self, step: int, rank: int = 0) -> Any: ...
+
+
+def fit(
+    model: nn.Module,
+    *,
+    batches: Batches,
+    objective: Objective,
+    optim: OptimConfig,
+    schedule: ScheduleConfig,
+    config: FitConfig,
+    out: Path,
+    events: EventLog,
+    tokenizer: Tokenizer,
+    seed: int,
+    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    sample: Callable[[nn.Module], str] | None = None,
+    flops_per_token: float | None = None,
+    label: str = "",
+) -> FitResult:
+    """Train `model` in place for `config.steps` steps, or on from `out/last` if that is there.
+
+    `evaluate` gives numbers to log, of which "loss" (lower is better) decides what is kept as `out/best`;
+    `sample` gives a text to log. Both see the model in eval mode without gradients. `flops_per_token` is that
+    of training, by default 6 per weight.
+
+    On SIGINT or SIGTERM the step is finished and saved and `interrupted` is True; a second signal ends the
+    process. Raises DivergedError, with evidence in `out/diverged.json`, and CheckpointError if `out/last` is
+    damaged or of other settings. Seeds torch's global generator, from which dropout draws.
+    """
+    identity = {"optim": optim, "schedule": schedule, "steps": config.steps, "accumulate": config.accumulate}
+    settings = to_dict(
+        {**identity, "clip_norm": config.clip_norm, "precision": config.precision, "seed": seed}
+    )
+    flops_per_token = flops_per_token or training_flops(sum(p.numel() for p in model.parameters()), 1)
+    optimizer = build_optimizer(model, optim)
+    journal = Journal(
+        model, optimizer, tokenizer, events, Path(out), label, settings, flops_per_token, evaluate, sample
+    )
+    at = journal.resume()
+    with stop_on_signal() as stop, Progress(config.steps, label or "train", "step", initial=at.step) as bar:
+        while True:
+            stopping = (
+                stop.requested
+            )  # read once: a signal a moment later waits for the next round, and is saved
+            if stopping or _due(at.step, config.save_every, config.steps):
+                journal.save()
+            if not stopping and _due(at.step, config.eval_every, config.steps):
+                journal.look()
+            if not stopping and _due(at.step, config.sample_every, config.steps):
+                journal.show()
+            if stopping or at.step == config.steps:
+                break
+            started = time.perf_counter()
+            scale = lr_scale(at.step, config.steps, schedule)
+            torch.manual_seed(derive(seed, "dropout", step=at.step))
+            gradient = accumulate(model, batches, objective, config=config, step=at.step)
+            if not gradient.finite:
+                raise journal.diverged(gradient, scale)
+            optimizer.step(scale)
+            optimizer.zero_grad()
+            log = (at.step + 1) % config.log_every == 0 or at.step + 1 == config.steps
+            journal.stepped(gradient, scale, time.perf_counter() - started, log=log)
+            bar.advance(1, loss=gradient.loss)
+    return FitResult(
+        step=at.step,
+        seconds=journal.seconds,
+        tokens=at.tokens,
+        flops=at.tokens * flops_per_token,
+        interrupted=stopping,
+        best=journal.best,
+        last=journal.last,
+        best_loss=at.best_loss,
+    )
+
+
+def _due(step: int, every: int, steps: int) -> bool:
+    """Whether what is done every so many steps is done now. At the start, so that a full disk or a bug in an
+    evaluation is found at once and not in an hour; and at the end.
+    """
+    return step in (0, steps) or (every > 0 and step % every == 0)
+
+
+def accumulate(
+    model: nn.Module, batches: Batches, objective: Objective, *, config: FitConfig, step: int
+) -> Gradient:
+    """The gradient of one step: summed over its micro-batches, divided once by all their targets, clipped."""
+    moving = [p for p in model.parameters() if p.requires_grad]
+    device = moving[0].device
+    loss_sum, count = torch.zeros((), device=device), torch.zeros((), device=device)
+    tokens, metrics = 0, defaultdict(list)
+    model.train()
+    for micro in range(step * config.accumulate, (step + 1) * config.accumulate):
+        batch = _on(device, batches.batch(micro))
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            micro_sum, micro_count, numbers = objective(model, batch)
+        micro_sum.backward()
+        loss_sum += micro_sum.detach()
+        count += micro_count
+        tokens += batch.tokens_BT.numel()
+        for name, number in numbers.items():
+            metrics[name].append(number)
+    for parameter in moving:
+        if parameter.grad is not None:
+            parameter.grad.div_(count)
+    norm = torch.nn.utils.clip_grad_norm_(moving, config.clip_norm or math.inf, foreach=True)
+    # The one place where the CPU waits for the device: a bad step can only be refused before it is taken.
+    total, targets, size = torch.stack([loss_sum, count, norm]).tolist()
+    if not targets:
+        raise DataError(
+            f"No place in the batch of step {step} has a target: it teaches nothing. Check its mask."
+        )
+    means = {name: sum(values) / len(values) for name, values in metrics.items()}
+    return Gradient(total / targets, size, tokens, means)
+
+
+def _on(device: torch.device, batch: Any) -> Any:
+    """The batch with its tensors on `device`."""
+    fields = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
+    moved = {n: v.to(device, non_blocking=True) for n, v in fields.items() if isinstance(v, Tensor)}
+    return dataclasses.replace(batch, **moved)

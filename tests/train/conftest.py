@@ -1,0 +1,15 @@
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def job() -> ModuleType:
+    """job.py as a module: tests run it here, and as a program to kill."""
+    spec = importlib.util.spec_from_file_location("train_job", Path(__file__).with_name("job.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
