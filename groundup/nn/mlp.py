@@ -1,19 +1,23 @@
 """The feed-forward half of a block: widen, bend, narrow.
 
 Letters: C channels, F feed-forward width.
-Source:  SwiGLU: Shazeer 2020, arXiv 2002.05202, eq. 6. GELU: Hendrycks & Gimpel 2016, arXiv 1606.08415, in the tanh
-         form that GPT-2 uses. Squared ReLU: So et al. 2021 (Primer), arXiv 2109.08668.
+Source:  SwiGLU: Shazeer 2020, arXiv 2002.05202, eq. 6. GELU: Hendrycks & Gimpel 2016, arXiv 1606.08415, in
+         the tanh form that GPT-2 uses. Squared ReLU: So et al. 2021 (Primer), arXiv 2109.08668.
 Next:    models/transformer.py, where the parts meet.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 class MLP(nn.Module):
-    """x_BTC -> up to F channels -> "gelu" or "relu2" -> down to C channels."""
+    """C channels up to F, "gelu" or "relu2", and back down to C."""
 
     def __init__(self, n_embd: int, width: int, *, kind: str, bias: bool):
         super().__init__()
@@ -25,12 +29,11 @@ class MLP(nn.Module):
 
     def forward(self, x_BTC: Tensor) -> Tensor:
         h_BTF = self.up(x_BTC)
-        h_BTF = F.gelu(h_BTF, approximate="tanh") if self.kind == "gelu" else F.relu(h_BTF).square()
-        return self.down(h_BTF)
+        return self.down(F.gelu(h_BTF, approximate="tanh") if self.kind == "gelu" else relu2(h_BTF))
 
 
 class GatedMLP(nn.Module):
-    """SwiGLU: silu(gate) * up. One matrix makes both: the rows of `gate_up.weight` are F of gate, then F of up."""
+    """SwiGLU: silu(gate) * up. One matrix makes both: `gate_up.weight` is F rows of gate, then F rows of up."""
 
     def __init__(self, n_embd: int, width: int, *, bias: bool):
         super().__init__()
@@ -42,8 +45,33 @@ class GatedMLP(nn.Module):
         return self.down(F.silu(gate_BTF) * up_BTF)
 
 
+def relu2(x_F: Tensor) -> Tensor:
+    """max(0, x) squared.
+
+    >>> relu2(torch.tensor([-2.0, 3.0]))
+    tensor([0., 9.])
+    """
+    return SquaredReLU.apply(x_F)
+
+
+class SquaredReLU(torch.autograd.Function):
+    """d/dx max(0, x)^2 = 2 max(0, x): one saved tensor, and half the time of F.relu(x).square()."""
+
+    @staticmethod
+    def forward(ctx: Any, x_F: Tensor) -> Tensor:
+        positive_F = F.relu(x_F)
+        ctx.save_for_backward(positive_F)
+        return positive_F * positive_F
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_F: Tensor) -> Tensor:
+        (positive_F,) = ctx.saved_tensors
+        return (grad_F * positive_F).mul_(2)
+
+
 def build_mlp(kind: str, n_embd: int, width: int, *, bias: bool) -> nn.Module:
     """The feed-forward part called `kind`: "swiglu", "gelu" or "relu2"."""
-    return (
-        GatedMLP(n_embd, width, bias=bias) if kind == "swiglu" else MLP(n_embd, width, kind=kind, bias=bias)
-    )
+    if kind == "swiglu":
+        return GatedMLP(n_embd, width, bias=bias)
+    return MLP(n_embd, width, kind=kind, bias=bias)
