@@ -20,7 +20,8 @@ like. The example of Wikipedia's article on it, `aaabdaaabac`, three times over:
 
 (1) So does (256, 97). The tie rule: the most frequent pair wins, and among equals the pair with the smallest
 ids, left id first. It makes training exact and independent of the order of the texts. rustbpe has the same
-rule; minbpe takes the pair that it met first, and so may number equally frequent pairs differently.
+rule; minbpe takes the pair that it met first, so it may number equally frequent pairs differently. Like both,
+we count (a, a) twice in `aaa`, although only one can be merged.
 
 Source: Gage 1994, "A new algorithm for data compression"; for words Sennrich et al. 2016, arXiv 1508.07909;
         over bytes and with a split pattern Radford et al. 2019 (GPT-2).
@@ -183,6 +184,10 @@ class BytePairTokenizer(Table):
         pieces: Counter[str] = Counter()
         for text in [texts] if isinstance(texts, str) else texts:
             pieces.update(split(pattern, well_formed(text)))
+        if not pieces and n_merges:
+            raise TokenizerError(
+                "There is no text to learn merges from: all texts are empty. Give it some text."
+            )
         merges = train_merges({piece.encode("utf-8"): n for piece, n in pieces.items()}, n_merges)
         if len(merges) < n_merges:
             raise TokenizerError(

@@ -30,15 +30,13 @@ class CharTokenizer(Table):
             raise TokenizerError(
                 "The characters of a CharTokenizer must be different and sorted by code point."
             )
-        try:
-            tokens = [character.encode("utf-8") for character in characters]
-        except UnicodeEncodeError as error:
-            code = ord(characters[error.start])
-            raise TokenizerError(
-                f"The text holds U+{code:04X}, half of a surrogate pair, which is not a character. Read the "
-                "file again as UTF-8, with errors='replace' if it is damaged."
-            ) from None
-        super().__init__(tokens, specials)
+        for character in characters:
+            if 0xD800 <= ord(character) <= 0xDFFF:
+                raise TokenizerError(
+                    f"The text holds U+{ord(character):04X}, half of a surrogate pair, which is no character. "
+                    "Read the file again as UTF-8, with errors='replace' if it is damaged."
+                )
+        super().__init__([character.encode() for character in characters], specials)
         self.characters = characters
         self._ids = {character: id for id, character in enumerate(characters)}
 

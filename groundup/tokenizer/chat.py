@@ -78,7 +78,7 @@ class Message:
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
-        if self.role not in ROLES:
+        if not isinstance(self.role, str) or self.role not in ROLES:
             raise DataError(f"There is no role {self.role!r}. A message is from {', '.join(ROLES)}.")
         if isinstance(self.parts, str):
             raise DataError(f"parts={self.parts!r} is one string. Pass a tuple, or use {self.role}(...).")
@@ -279,10 +279,13 @@ def _message_of(message: Any, i: int) -> Message:
         raise DataError(f'Message {i} must be {{"role": ..., "content": ...}}, but it is {message!r}.')
     content = message["content"]
     parts = content if isinstance(content, list) else [content]
-    return Message(message["role"], tuple(_part_of(part, i) for part in parts))
+    try:
+        return Message(message["role"], tuple(map(_part_of, parts)))
+    except DataError as error:
+        raise DataError(f"Message {i}: {error}") from None
 
 
-def _part_of(part: Any, i: int) -> Part:
+def _part_of(part: Any) -> Part:
     match part:
         case str():
             return part
@@ -291,6 +294,6 @@ def _part_of(part: Any, i: int) -> Part:
         case {"result": str(text), **rest} if not rest:
             return Result(text)
     raise DataError(
-        f"Message {i} has the part {part!r}; a part is a string, "
+        f"{part!r} is not a part. A part is a string, "
         '{"call": {"name": ..., "argument": ...}} or {"result": ...}.'
     )

@@ -13,6 +13,7 @@ from groundup.base.errors import TokenizerError
 from groundup.base.files import read_text
 from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.tokenizer.chars import CharTokenizer
+from groundup.tokenizer.protocol import Tokenizer
 
 KINDS: dict[str, type[BytePairTokenizer] | type[CharTokenizer]] = {
     "bpe": BytePairTokenizer,
@@ -21,7 +22,7 @@ KINDS: dict[str, type[BytePairTokenizer] | type[CharTokenizer]] = {
 SCHEMA = 1
 
 
-def load(path: str | Path) -> BytePairTokenizer | CharTokenizer:
+def load(path: str | Path) -> Tokenizer:
     """The tokenizer saved in `path`, a file or a folder with tokenizer.json.
 
     Raises TokenizerError if the file is damaged, was altered, or has a schema that this version cannot read.
@@ -38,9 +39,10 @@ def load(path: str | Path) -> BytePairTokenizer | CharTokenizer:
     return from_dict(content, where=str(path))
 
 
-def from_dict(content: Any, *, where: str = "the tokenizer") -> BytePairTokenizer | CharTokenizer:
+def from_dict(content: Any, *, where: str = "the tokenizer") -> Tokenizer:
     """The tokenizer that `to_dict` described; `where` names it in errors."""
-    if not isinstance(content, Mapping) or content.get("kind") not in KINDS:
+    kind = content.get("kind") if isinstance(content, Mapping) else None
+    if not isinstance(kind, str) or kind not in KINDS:
         raise TokenizerError(
             f'{where} does not describe a tokenizer: it needs a "kind" of {", ".join(KINDS)}.'
         )
@@ -50,7 +52,7 @@ def from_dict(content: Any, *, where: str = "the tokenizer") -> BytePairTokenize
             "Use the version that wrote it, or train the tokenizer again."
         )
     _check_types(content, where)
-    tokenizer = KINDS[content["kind"]].from_dict(content)
+    tokenizer = KINDS[kind].from_dict(content)
     if content.get("fingerprint", tokenizer.fingerprint) != tokenizer.fingerprint:
         raise TokenizerError(
             f"{where} was altered after it was saved: its fingerprint does not fit its content. Ids would "

@@ -81,7 +81,7 @@ def split(pattern: str | None, text: str) -> list[str]:
         return [text] if text else []
     pieces: list[str] = compile_pattern(pattern).findall(text)
     if sum(map(len, pieces)) != len(text):
-        skipped = next(iter(regex.sub(compile_pattern(pattern), "", text)))
+        skipped = compile_pattern(pattern).sub("", text)[:20]
         raise TokenizerError(
             f"The split pattern {pattern!r} skips {skipped!r}, so that text would be lost. Add an "
             r"alternative that takes what is left, such as |\s+|\S+ at its end."
