@@ -1,7 +1,8 @@
 """A tiny real training run as a program, to be stopped and killed by tests: `python job.py OUT STEPS PAUSE`.
 
-The text is a cycle with noise, the model a two-layer transformer with dropout, so weights, moments, data position and
-dropout all matter to the final bits. PAUSE is in seconds a step, so that a test has time to kill it.
+The text is a cycle with noise, the model a two-layer transformer with dropout, so weights, moments, data
+position and dropout all matter to the final bits. PAUSE is in seconds a step, so that a test has time to kill
+it.
 """
 
 import sys
@@ -39,8 +40,12 @@ def tokens(n: int = 2000) -> np.ndarray:
     return np.where(rng.random(n) < 0.9, np.arange(n) % 8, rng.integers(0, 8, n))
 
 
-def train(out: Path, *, steps: int = 12, pause: float = 0.0, net: Transformer | None = None, **changes: Any) -> FitResult:
-    """One run with every part of the loop in use; `changes` replace arguments of `fit` or fields of FitConfig."""
+def train(
+    out: Path, *, steps: int = 12, pause: float = 0.0, net: Transformer | None = None, **changes: Any
+) -> FitResult:
+    """One run with every part of the loop in use; `changes` replace arguments of `fit` or fields of
+    FitConfig.
+    """
 
     def slow_cross_entropy(net: Any, batch: Any) -> Any:
         time.sleep(pause)

@@ -14,7 +14,9 @@ def matrices(*shape: int, seed: int = 0) -> torch.Tensor:
 def test_newton_schulz_makes_all_singular_values_about_one(shape):
     given = matrices(*shape)
     values = torch.linalg.svdvals(newton_schulz(given))
-    assert values.min() > 0.3  # the smallest of a square Gaussian matrix is nearly 0, and five steps lift it so far
+    assert (
+        values.min() > 0.3
+    )  # the smallest of a square Gaussian matrix is nearly 0, and five steps lift it so far
     assert values.max() < 1.25
     assert torch.linalg.svdvals(given).max() > 3  # they were not so before
 

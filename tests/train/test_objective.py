@@ -18,7 +18,12 @@ def test_it_is_the_sum_over_the_targets_that_count(job):
     given = batch([[1, -1, 3, 4], [-1, -1, 7, 0]])
     loss_sum, count, _ = cross_entropy(net, given)
     log_probs_BTV = net(given.tokens_BT).log_softmax(-1)
-    by_hand = -sum(log_probs_BTV[b, t, y] for b, row in enumerate(given.targets_BT.tolist()) for t, y in enumerate(row) if y >= 0)
+    by_hand = -sum(
+        log_probs_BTV[b, t, y]
+        for b, row in enumerate(given.targets_BT.tolist())
+        for t, y in enumerate(row)
+        if y >= 0
+    )
     assert count == 5
     assert_close(loss_sum, by_hand)
 

@@ -57,7 +57,9 @@ def test_adamw_equals_torchs():
         push(theirs, seed)
         optimizer.step(0.5)
         oracle.step()
-    for (name, our), their, start in zip(ours.named_parameters(), theirs.parameters(), model(bias=True).parameters(), strict=True):
+    for (name, our), their, start in zip(
+        ours.named_parameters(), theirs.parameters(), model(bias=True).parameters(), strict=True
+    ):
         assert_close(our, their, msg=name)
         assert not torch.allclose(our, start)
 
