@@ -118,7 +118,7 @@ def diff(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     flat_a, flat_b = _flat(a, ""), _flat(b, "")
     keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
     return [
-        f"{key}: {flat_a.get(key, '(absent)')} -> {flat_b.get(key, '(absent)')}"
+        f"{key}: {_short(flat_a.get(key, '(absent)'))} -> {_short(flat_b.get(key, '(absent)'))}"
         for key in keys
         if flat_a.get(key) != flat_b.get(key)
     ]
@@ -243,6 +243,10 @@ def _show(value: Any) -> str:
         text = _toml_value(value)
     except TypeError:
         text = repr(value)
+    return _short(text)
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -379,5 +383,5 @@ def _flat(table: Mapping[str, Any], path: str) -> dict[str, str]:
         if isinstance(value, Mapping):
             flat.update(_flat(value, inner))
         elif value is not None:
-            flat[inner] = _show(value)
+            flat[inner] = _toml_value(value)  # as text, so that 1, 1.0 and true differ
     return flat

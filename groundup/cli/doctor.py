@@ -27,6 +27,15 @@ NEEDED_DISK = (
     2e9  # bytes: fetched archives, token shards and checkpoints of the largest preset, with room to spare
 )
 NEEDED_MEMORY = 2e9  # bytes: torch with its libraries takes 0.4e9 before the first tensor
+PIP_PROBE = [
+    "download",
+    "--quiet",
+    "--no-deps",
+    "--no-cache-dir",
+    "--only-binary=:all:",
+    "--retries=0",
+    "--timeout=5",
+]
 MARKS = {"ok": " ok ", "note": "note", "bad": "BAD "}
 
 
@@ -67,9 +76,7 @@ def main(words: Sequence[str]) -> int:
 def check_python() -> Iterator[Finding]:
     """The Python version, and whether this is an environment of its own."""
     text = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-    if sys.version_info < (3, 11):
-        yield Finding("bad", text, "groundup needs Python 3.11 or newer.")
-    elif sys.prefix == sys.base_prefix:
+    if sys.prefix == sys.base_prefix:
         yield Finding(
             "note", f"{text}, not in a virtual environment", "`make demo` makes one in .venv by itself."
         )
@@ -171,9 +178,7 @@ def check_folders() -> Iterator[Finding]:
 
 
 def check_pip() -> Iterator[Finding]:
-    """Whether pip is there and reaches its index, which is how texts are fetched: one page is asked for, no
-    file.
-    """
+    """Whether pip reaches its index, which is how texts are fetched: it is asked for one small package."""
     if importlib.util.find_spec("pip") is None:
         yield Finding(
             "note", "pip is not installed here", "Texts that are not in the cache cannot be fetched."
@@ -183,26 +188,7 @@ def check_pip() -> Iterator[Finding]:
         began = time.monotonic()
         try:
             done = subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--no-deps",
-                    "--no-cache-dir",
-                    "--retries",
-                    "0",
-                ]
-                + [
-                    "--timeout",
-                    "5",
-                    "--disable-pip-version-check",
-                    "--only-binary=:all:",
-                    "-d",
-                    folder,
-                    "wheel",
-                ],
+                [sys.executable, "-m", "pip", *PIP_PROBE, "--dest", folder, "wheel"],
                 capture_output=True,
                 text=True,
                 timeout=30,
@@ -216,7 +202,7 @@ def check_pip() -> Iterator[Finding]:
         yield Finding(
             "note",
             f"pip does not reach its index: {why}",
-            "Texts in the cache and text of your own still work, and zero-to-chat falls back to Python's own manual.",
+            "Texts in the cache and of your own still work; without any, zero-to-chat reads Python's manual.",
         )
 
 

@@ -44,8 +44,8 @@ def run(folder: Path) -> tuple[list[str], bool]:
     git = about.get("git")
     versions = about.get("versions", {})
     lines = [
-        f"{folder}: a run of the recipe {about.get('recipe', '(unknown)')}, seed {about.get('seed', '(unknown)')}",
-        f"  created   {about.get('created', '(unknown)')}",
+        f"{folder}: a run of the recipe {about.get('recipe', '?')}, seed {about.get('seed', '?')}",
+        f"  created   {about.get('created', '?')}",
         f"  versions  {', '.join(f'{name} {version}' for name, version in versions.items() if version)}",
         f"  git       {_git(git)}",
         f"  settings  {folder / 'recipe.toml'}",
@@ -80,7 +80,8 @@ def checkpoint(folder: Path) -> tuple[list[str], bool]:
     parameters = sum(p.numel() for p in build(manifest.kind, manifest.config).parameters())
     lines = [
         f"{folder}: {manifest.kind}, {parameters:,} parameters, step {manifest.step:,}",
-        f"  checksums ok: {len(manifest.files)} files, {size / 1e6:.1f} MB; tokenizer {manifest.tokenizer[:12]}",
+        f"  checksums ok: {len(manifest.files)} files, {size / 1e6:.1f} MB",
+        f"  tokenizer: {manifest.tokenizer[:12]}",
     ]
     if "training.json" not in manifest.files:
         lines.append("  weights only: training cannot be carried on from it exactly")
@@ -116,7 +117,7 @@ def _stages(folder: Path) -> tuple[list[str], bool]:
         row += f"  {done['flops']:.2e} FLOPs" if done["flops"] else ""
         if lost:
             whole = False
-            row += f"  DAMAGED: {', '.join(lost[:3])} {'is' if len(lost) == 1 else 'are'} missing or of another size"
+            row += f"  DAMAGED: missing or of another size: {', '.join(lost[:3])}"
         rows.append(row)
     return rows, whole
 

@@ -141,7 +141,8 @@ def road_map() -> str:
     later = [name for name in COMMANDS if name not in existing()]
     return "\n".join(
         [
-            f"groundup {groundup.__version__}: from a scalar that knows its gradient to a chat model that you can serve.",
+            f"groundup {groundup.__version__}: "
+            "from a scalar that knows its gradient to a chat model that you can serve.",
             "",
             "  The road, from the ground up (● there today, ○ still to be built)",
             "",

@@ -1,0 +1,85 @@
+"""What every test may rely on: one thread, no network, nothing written outside `tmp_path`, the same draws
+every time.
+
+`tests/architecture/test_guards.py` shows that the guards hold.
+"""
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported anywhere
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / "groundup-tests-matplotlib"))
+
+import hypothesis
+import pytest
+import torch
+
+torch.set_num_threads(1)
+hypothesis.settings.register_profile("groundup", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("groundup")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+LOCAL = (None, "", "localhost", "127.0.0.1", "::1")
+_writes_are_watched = False
+
+
+@pytest.fixture(autouse=True)
+def fixed_draws() -> None:
+    """Tests that draw without a generator of their own draw the same each time, in any order and any
+    process.
+    """
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test runs in its own empty folder, so that a relative path (runs/...) lands there; subprocesses
+    find the package from it.
+    """
+    global _writes_are_watched
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.chdir(tmp_path)
+    _writes_are_watched = True
+    yield
+    _writes_are_watched = False
+
+
+def _watch(event: str, args: tuple[Any, ...]) -> None:
+    """Python calls this before it opens a file, makes a folder, connects or looks up a name: refuse what
+    tests must not do.
+    """
+    if not _writes_are_watched:
+        return
+    if (
+        event == "open"
+        and isinstance(args[0], str | bytes)
+        and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    ) or (event == "os.mkdir" and isinstance(args[0], str | bytes)):
+        _check_write(os.fsdecode(args[0]))
+    elif event == "socket.connect" and args[0].family != getattr(socket, "AF_UNIX", None):
+        _check_host(args[1][0])
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        _check_host(args[0])
+
+
+def _check_write(path: str) -> None:
+    path = os.path.realpath(path)
+    if (
+        not path.startswith((os.path.realpath(tempfile.gettempdir()), "/dev/", "/proc/"))
+        and "__pycache__" not in path
+    ):
+        raise RuntimeError(f"a test tried to write {path}: tests write to tmp_path only")
+
+
+def _check_host(host: Any) -> None:
+    if (host.decode() if isinstance(host, bytes) else host) not in LOCAL:
+        raise RuntimeError(f"a test tried to reach {host!r}: tests run without a network")
+
+
+sys.addaudithook(_watch)
