@@ -52,8 +52,9 @@ def turns(yaml_text: str, *, where: str) -> Iterator[tuple[str, ...]]:
     """
     import yaml  # not needed by anyone who trains on plain text
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # safe both; the one in C is eight times as fast
     try:
-        talks = yaml.safe_load(yaml_text)["conversations"]
+        talks = yaml.load(yaml_text, Loader=loader)["conversations"]
     except (yaml.YAMLError, TypeError, KeyError) as error:
         raise DataError(
             f"{where} is not a chatterbot file (YAML with a list 'conversations'): {error}"

@@ -196,20 +196,25 @@ def _unpack(path: Path, patterns: tuple[str, ...]) -> Iterator[tuple[str, bytes]
             for name in sorted(filter(wanted, zipped.namelist())):
                 yield name, zipped.read(name)
     else:
+        contents: dict[str, bytes] = {}
         with tarfile.open(path) as tarred:
-            members = [member for member in tarred.getmembers() if member.isfile() and wanted(member.name)]
-            for member in sorted(members, key=lambda member: member.name):
-                file = tarred.extractfile(member)
-                assert file is not None, "isfile() members can be extracted"
-                yield member.name, file.read()
+            for member in tarred:  # in the order of the file: going back would decompress it again
+                if member.isfile() and wanted(member.name) and (file := tarred.extractfile(member)):
+                    contents[member.name] = file.read()
+        yield from sorted(contents.items())
 
 
 @contextmanager
 def _folder_beside(kept: Path) -> Iterator[Path]:
     """A new empty folder on the same disk as `kept`, so that the last step is a rename; gone afterwards."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
     aside = kept.parent / f".fetching-{secrets.token_hex(6)}"
-    aside.mkdir()
+    try:
+        aside.mkdir(parents=True)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise FetchError(
+            f"The cache folder {kept.parent} cannot be written ({error.strerror}). Name another with"
+            " GROUNDUP_CACHE."
+        ) from None
     try:
         yield aside
     finally:

@@ -41,28 +41,39 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True)
 class PipConfig:
-    """What `pip config list` says about where packages come from."""
+    """Where packages come from. `indexes` are asked in turn; an empty one stands for pip's default."""
 
     indexes: tuple[str, ...]
-    find_links: tuple[str, ...]
-    certificates: str | None
-    proxy: str | None
+    find_links: tuple[str, ...] = ()
+    certificates: str | None = None
+    proxy: str | None = None
 
 
 def pip_config() -> PipConfig:
     """pip's own answer: its files and PIP_* variables, in its order of precedence."""
+    return parse_config(_pip("config", "list"))
+
+
+def parse_config(listed: str) -> PipConfig:
+    """What `pip config list` printed.
+
+    >>> parse_config("global.index-url='https://a'\\n:env:.index-url='https://b'").indexes
+    ('https://b',)
+    """
     settings: dict[str, str] = {}
-    listed = _pip("config", "list")
     for scope in ("global", "download", ":env:"):  # later ones win
         for line in listed.splitlines():
             key, _, value = line.partition("=")
             if key.startswith(f"{scope}."):
                 settings[key[len(scope) + 1 :]] = str(ast.literal_eval(value))
+    extra = settings.get("extra-index-url", "").split()
     no_index = settings.get("no-index", "").lower() in ("1", "true", "yes", "on")
-    main = [settings.get("index-url") or default_index()]
-    indexes = [] if no_index else main + settings.get("extra-index-url", "").split()
-    links = tuple(settings.get("find-links", "").split())
-    return PipConfig(tuple(indexes), links, settings.get("cert"), settings.get("proxy"))
+    return PipConfig(
+        indexes=() if no_index else (settings.get("index-url", ""), *extra),
+        find_links=tuple(settings.get("find-links", "").split()),
+        certificates=settings.get("cert"),
+        proxy=settings.get("proxy"),
+    )
 
 
 def default_index() -> str:
@@ -88,7 +99,7 @@ def find_file(package: str, file_name: str, config: PipConfig) -> str:
         folder = _as_folder(place)
         if folder is not None and (folder / file_name).is_file():
             return (folder / file_name).resolve().as_uri()
-    pages = [f"{index.rstrip('/')}/{normal}/" for index in config.indexes]
+    pages = [f"{(index or default_index()).rstrip('/')}/{normal}/" for index in config.indexes]
     for page in pages + [place for place in config.find_links if _as_folder(place) is None]:
         try:
             for name, url in _listing(page, config):

@@ -1,48 +1,52 @@
 """Shakespeare's plays, from an editor's file to what is spoken, in the layout of Tiny Shakespeare.
 
-    SCENE II. Venice. Another street.            (dropped)
+    SCENE II. Venice. Another street.               (dropped)
 
-    [Enter Othello, Iago, and Attendants.]       (dropped)
+    [Enter Othello, Iago, and Attendants.]          (dropped)
 
-    IAGO.                                         Iago:
-    Though in the trade of war I have slain men,  Though in the trade of war I have slain men,
+    IAGO.                                           Iago:
+    Though in the trade of war I have slain men,    Though in the trade of war I have slain men,
 
-The files of the `shakespeare` archive agree on blank lines between speeches and on a speaker's name, with a
-full stop, on a line of its own; a dozen write names in capitals, a few abbreviate ("Ham."), a few leave a
-bracket open. What is not certain is left in: a wrongly kept stage direction costs less than a lost speech.
+The files of the `shakespeare` archive agree on blank lines between speeches and on a speaker's name on a line
+of its own. Most write names in capitals with a full stop, some abbreviate ("Ham."), one leaves the full stop
+out, a few leave a bracket open. What is not certain is left in: a stage direction that is wrongly kept costs
+less than a speech that is lost.
 """
 
 import re
 import string
 from collections import Counter
 
-_BRACKETS = re.compile(r"\[(?:[^\[\]\n]|\n(?![ \t]*\n))*\]")  # never across a blank line: some are not closed
+# Never across a blank line, because some brackets are not closed.
+_BRACKETS = re.compile(r"\[(?:[^\[\]\n]|\n(?![ \t]*\n))*\]")
 _OPEN_BRACKET = re.compile(r"\[[^\]\n]*$", re.MULTILINE)
-_HEADING = re.compile(r"(?:ACT|Act|SCENE|Scene|EPILOGUE|PROLOGUE|INDUCTION|THE END)\b[ .,:\-IVX\d]*")
-_FIRST_HEADING = re.compile(r"^(?:ACT|Act) (?:I|1|FIRST)\b|^SCENE I\. ", re.MULTILINE)
-_NAME = re.compile(r"[A-Z][A-Za-z'-]*\.?(?: (?:and|of|the|to|&|[A-Z\d][A-Za-z\d'-]*\.?,?)){0,5}\.")
-_SPEAKER_IN_LINE = re.compile(r"([A-Z][A-Z' ]{2,30})\. (?=\S)")
+_HEADING = re.compile(
+    r"(?:ACT|Act|SCENE|Scene)\b[ .,:-]*(?:[IVX]+|\d+|FIRST|SECOND|THIRD|FOURTH|FIFTH)\b[ .:]*"
+)
+_TITLE = re.compile(r"(?:THE )?(?:PROLOGUE|EPILOGUE|INDUCTION|END)\.?")  # a paragraph of its own
+_DIRECTION = re.compile(r"[{(]?(?:Enter|Exit|Exeunt|Re-enter)\b")
+_NAME = re.compile(r"(?:\d )?[A-Z][A-Za-z'-]*\.?,?(?: (?:and|of|the|to|&|[A-Z\d][A-Za-z\d'-]*\.?,?)){0,5}")
+_NAME_IN_LINE = re.compile(r"([A-Z][A-Z' ]{2,30})\. (?=\S)")
 
 
 def clean_shakespeare(text: str) -> str:
-    """What is spoken or sung. Poems lose only title and author.
+    """What is spoken or sung, every speech under its speaker. Poems lose only title and author.
 
-    >>> play = "HAMLET\\n\\nby W. S.\\n\\nACT I.\\n\\nScene I. A castle.\\n\\n[Enter Ber.]\\n\\nBER.\\nWho's
-    there?"
-    >>> clean_shakespeare(play)
-    "Ber:\\nWho's there?"
+    >>> lines = ["HAMLET", "by William Shakespeare", "ACT I.", "Scene I.", "[Enter Ber.]", "BER.\\nHo!"]
+    >>> print(clean_shakespeare("\\n\\n".join([*lines, "[Knocks.]", "Who's  there?"])))
+    Ber:
+    Ho!
+    Who's there?
     """
-    _, _, text = (
-        text.partition("by William Shakespeare") if "by William Shakespeare" in text else ("", "", text)
-    )
-    if first := _FIRST_HEADING.search(text):
-        text = text[first.start() :]
-    text = _OPEN_BRACKET.sub("", _BRACKETS.sub("", text)).replace("]", "")
-    paragraphs = [_tidy(part) for part in re.split(r"\n\s*\n", text)]
-    paragraphs = [part for part in paragraphs if part]
-    if not first:
-        return "\n\n".join(paragraphs)
-    return "\n\n".join(_spoken(paragraphs))
+    before, _, after = text.partition("by William Shakespeare")
+    paragraphs = re.split(r"\n\s*\n", after or before)
+    headings = (i for i, part in enumerate(paragraphs) if _HEADING.match(part) or _TITLE.fullmatch(part))
+    first_heading = next(headings, None)
+    if first_heading is None:
+        return "\n\n".join(filter(None, map(_tidy, paragraphs)))
+    play = "\n\n".join(paragraphs[first_heading:])  # before it: the list of characters
+    play = _OPEN_BRACKET.sub("", _BRACKETS.sub("", play)).replace("]", "")
+    return "\n\n".join(_speeches([part for part in map(_tidy, re.split(r"\n\s*\n", play)) if part]))
 
 
 def _tidy(paragraph: str) -> str:
@@ -50,42 +54,41 @@ def _tidy(paragraph: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _spoken(paragraphs: list[str]) -> list[str]:
+def _speeches(paragraphs: list[str]) -> list[str]:
+    """Speaker and words of each speech; a paragraph without a speaker goes on with the speech before it."""
     names = _speakers(paragraphs)
-    kept: list[str] = []
-    after_bare_heading = waiting = False  # waiting: a speaker's name whose words are in the next paragraph
+    speeches: list[str] = []
+    place_follows = False  # after a bare "SCENE II." the place stands in a paragraph of its own
     for paragraph in paragraphs:
         first, _, rest = paragraph.partition("\n")
-        heading = _HEADING.match(first)
-        in_line = _SPEAKER_IN_LINE.match(first)
-        if heading and first not in names:
-            after_bare_heading = heading.end() == len(first)  # the place follows in a paragraph of its own
+        if heading := _HEADING.match(first):
+            place_follows = heading.end() == len(first)
+        elif _TITLE.fullmatch(paragraph) or _DIRECTION.match(first):
+            place_follows = False
         elif first in names:
-            kept.append(_as_label(first[:-1]) + (f"\n{rest}" if rest else ""))
-            after_bare_heading, waiting = False, not rest
-        elif in_line:
-            kept.append(f"{_as_label(in_line[1])}\n{paragraph[in_line.end() :]}")
-            after_bare_heading = waiting = False
-        elif after_bare_heading or re.match(r"(?:Enter|Exit|Exeunt|Re-enter)\b", first):
-            after_bare_heading = False
-        elif waiting:
-            kept[-1], waiting = f"{kept[-1]}\n{paragraph}", False
+            speeches.append(f"{_label(first)}\n{rest}".rstrip())
+            place_follows = False
+        elif in_line := _NAME_IN_LINE.match(first):
+            speeches.append(f"{_label(in_line[1])}\n{paragraph[in_line.end() :]}")
+            place_follows = False
+        elif place_follows:
+            place_follows = False
+        elif speeches:
+            speeches[-1] += f"\n{paragraph}"
         else:
-            kept.append(paragraph)
-    return kept[:-1] if waiting else kept
+            speeches.append(paragraph)
+    return [speech for speech in speeches if not speech.endswith(":") or "\n" in speech]
 
 
 def _speakers(paragraphs: list[str]) -> set[str]:
-    """First lines that look like a name and are all capitals or come three times: "Farewell." comes less
-    often.
+    """First lines that are names: all capitals, or like a name with a full stop and there three times.
+
+    "Farewell." looks like a name too, but does not begin three paragraphs of a play.
     """
-    first_lines = Counter(paragraph.partition("\n")[0] for paragraph in paragraphs)
-    return {
-        line
-        for line, times in first_lines.items()
-        if len(line) <= 42 and _NAME.fullmatch(line) and (line.isupper() or times >= 3)
-    }
+    firsts = Counter(paragraph.partition("\n")[0] for paragraph in paragraphs)
+    looks = {line: n for line, n in firsts.items() if len(line) <= 42 and _NAME.fullmatch(line)}
+    return {line for line, n in looks.items() if line.isupper() or (line.endswith(".") and n >= 3)}
 
 
-def _as_label(name: str) -> str:
-    return string.capwords(name) + ":"
+def _label(name: str) -> str:
+    return string.capwords(name.removesuffix(".")) + ":"

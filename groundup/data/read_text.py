@@ -98,6 +98,7 @@ def _decode(content: bytes, file: Path) -> str:
 
 
 def _json_lines(text: str, file: Path, document_id: str) -> Iterator[Document]:
+    found = False
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -111,5 +112,8 @@ def _json_lines(text: str, file: Path, document_id: str) -> Iterator[Document]:
             has = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
             raise DataError(f'{file}, line {number} has no "text" that is a string (it has: {has}). Add it.')
         if row["text"].strip():
+            found = True
             key = row["id"] if isinstance(row.get("id"), str | int) else number
             yield Document(row["text"], f"{document_id}/{key}", "my-text")
+    if not found:
+        raise DataError(f'{file} holds no text: every "text" in it is blank. Fill it or take it out.')
