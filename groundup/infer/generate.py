@@ -1,11 +1,11 @@
 """The plain generate loop: prompts of different lengths, together, one token a step.
 
 Letters: B batch, T time, N new tokens, V vocabulary.
-How:     read the distinct prompts, padded on the right; repeat a prompt's cache for each of its copies (so sixteen
-         rollouts of one prompt read it once); then decode all rows together, and drop the finished ones when they are
-         half of what is left.
-Equal:   greedy, the same ids with and without the cache, and alone as in a batch (up to float rounding, where two
-         logits tie). Every row has uniforms of its own, so its draws do not depend on when the others finish.
+How:     read the distinct prompts, padded on the right; repeat a prompt's cache for its copies (sixteen rollouts
+         of one prompt read it once); then decode all rows together, and drop the finished ones when
+         they are half of what is left.
+Equal:   greedy, the same ids with and without the cache, and alone as in a batch (up to float rounding, where
+         two logits tie). Every row has uniforms of its own: when others finish does not change its draws.
 Not here: text, tools, streaming decode, a scheduler that admits requests while others run.
 Next:    agent/conversation.py.
 """
@@ -48,7 +48,7 @@ def generate(
     """One Generation for each prompt, in order.
 
     A row ends at a stop id ("stop"), or after params.max_tokens or with context_len tokens in all ("length").
-    Without a generator, params.seed seeds one, else torch's global generator draws. The model is in eval mode meanwhile.
+    Without a generator, params.seed seeds one, else torch's global one draws. Dropout is off meanwhile.
     Raises UserError for an empty prompt, one that fills the context, or ids outside the vocabulary.
     """
     if not prompts:
@@ -95,12 +95,12 @@ class CachedReader:
             batch=len(distinct),
             n_kv_head=c.kv_heads,
             head_dim=c.head_width,
-            capacity=min(c.context_len, tokens_BT.size(1) + max_tokens),
+            capacity=tokens_BT.size(1) + max_tokens,
             device=tokens_BT.device,
             dtype=model.embedding.weight.dtype,
         )
         x_BTC = model.hidden(tokens_BT, self.cache)
-        self.cache.advance(counts_B.tolist())
+        self.cache.advance(tokens_BT.size(1), counts_B.tolist())
         self.last_BV = model.head(x_BTC[torch.arange(len(distinct)), counts_B - 1])
         if len(distinct) < len(prompts):
             self.keep(torch.tensor(copy_of_B, device=tokens_BT.device))
@@ -145,7 +145,7 @@ def _decode(
     context_len: int,
     on_token: OnToken | None,
 ) -> list[Generation]:
-    """The loop itself. `rows_B` are the prompts still in the batch, `alive_B` those of them that have not finished."""
+    """The loop: rows_B are the prompts still in the batch, alive_B says which of them have not finished."""
     B, V, device = len(prompts), reader.logits().size(-1), reader.logits().device
     limits_B = torch.tensor(
         [min(params.max_tokens, context_len - len(prompt)) for prompt in prompts], device=device
@@ -213,8 +213,8 @@ def _check(model: Transformer, prompts: Sequence[Sequence[int]]) -> None:
             raise UserError(f"Prompt {row} is empty: there is nothing to continue. Give it at least one id.")
         if len(prompt) >= context_len:
             raise UserError(
-                f"Prompt {row} has {len(prompt)} tokens and leaves no room to answer: the model reads {context_len} "
-                f"in all. Shorten it to {context_len - 1} or fewer."
+                f"Prompt {row} has {len(prompt)} tokens and leaves no room to answer: the model reads "
+                f"{context_len} in all. Shorten it to {context_len - 1} or fewer."
             )
         if min(prompt) < 0 or max(prompt) >= V:
             wrong = next(token for token in prompt if not 0 <= token < V)

@@ -17,7 +17,7 @@ MODELS: dict[str, tuple[type, type[nn.Module]]] = {
 
 
 def build(kind: str, config: Mapping[str, Any]) -> nn.Module:
-    """A freshly initialised model of that kind. Raises ConfigError for an unknown kind or a config that does not fit."""
+    """A fresh model of that kind; ConfigError for an unknown kind or a config that does not fit."""
     if kind not in MODELS:
         raise ConfigError(
             f"model kind {kind!r} is unknown. Choose one of {sorted(MODELS)}.{suggest(kind, MODELS)}"

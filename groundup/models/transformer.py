@@ -1,8 +1,8 @@
 """A decoder-only transformer: one file, a few closed choices, no behaviour that depends on a model's name.
 
 Letters: B batch, T query time, C channels, V vocabulary, L layers.
-Source:  GPT-2 (Radford et al. 2019); Llama (Touvron et al. 2023, arXiv 2302.13971); Qwen3 (arXiv 2505.09388). Named
-         constructors at the end of this file set the choices of each, exactly enough to import their weights.
+Source:  GPT-2 (Radford et al. 2019); Llama (Touvron et al. 2023, arXiv 2302.13971); Qwen3 (arXiv 2505.09388).
+         The constructors at the end of this file set the choices of each, so that their weights fit exactly.
 Not here: losses, sampling, optimizers, foreign weight names.
 Next:    cost.py for what it costs, infer/generate.py for what it says.
 """
@@ -27,7 +27,7 @@ from groundup.nn.position import rotary_tables, segment_runs
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """What a transformer is. The defaults are Qwen3 shaped: rotary positions, RMSNorm, QK-norm, SwiGLU, no biases."""
+    """What a transformer is. The defaults are Qwen3 shaped: rotary, RMSNorm, QK-norm, SwiGLU, no biases."""
 
     vocab_size: int
     context_len: int
@@ -76,8 +76,8 @@ class TransformerConfig:
             )
         if self.n_head % self.kv_heads:
             raise ConfigError(
-                f"n_head={self.n_head} is not divisible by n_kv_head={self.kv_heads}: each key/value head serves "
-                f"equally many query heads. Choose n_kv_head from {_divisors(self.n_head)}."
+                f"n_head={self.n_head} is not divisible by n_kv_head={self.kv_heads}: every key/value head "
+                f"serves equally many query heads. Choose n_kv_head from {_divisors(self.n_head)}."
             )
         if self.position == "rotary" and self.head_width % 2:
             raise ConfigError(
@@ -172,8 +172,8 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """x_BTC, normed: what the head scores.
 
-        With a cache the tokens continue its rows (the caller then advances it). With `segments_BT` a row holds several
-        texts: a token sees only its own run of equal segment ids, and positions restart in each.
+        With a cache the tokens continue its rows (the caller then advances it). With `segments_BT` a row holds
+        several texts: a token sees only its own run of equal segment ids, and positions restart in each.
         """
         T = tokens_BT.size(1)
         allowed: Allowed = "causal"
@@ -207,7 +207,7 @@ class Transformer(nn.Module):
     def fused_rows(self) -> dict[str, tuple[int, ...]]:
         """Parameters that hold several matrices above each other, and the rows of each: q, k, v and gate, up.
 
-        What treats each matrix by itself (an export to other names, an orthogonalising optimizer) splits here.
+        What treats each matrix by itself (an export to other names, an orthogonalising optimizer) splits them.
         """
         c = self.config
         heads = (c.n_head * c.head_width, c.kv_heads * c.head_width, c.kv_heads * c.head_width)
@@ -226,12 +226,10 @@ class Transformer(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear):
                 std = c.init_std or module.in_features**-0.5
-                writes = name.endswith(("attention.out", "mlp.down"))
-                if writes:  # 2 n_layer of these add up in the residual stream (GPT-2, section 2.3)
-                    std *= (2 * c.n_layer) ** -0.5
-                nn.init.zeros_(module.weight) if writes and c.zero_init_out else nn.init.normal_(
-                    module.weight, std=std
-                )
+                if name.endswith(("attention.out", "mlp.down")):
+                    # 2 n_layer of these add up in the residual stream (GPT-2, section 2.3)
+                    std *= 0.0 if c.zero_init_out else (2 * c.n_layer) ** -0.5
+                nn.init.normal_(module.weight, std=std)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Embedding):

@@ -2,7 +2,7 @@
 
 Letters: B batch, T query time, S key time, C channels, H query heads, G key/value heads, D head width.
 Source:  Vaswani et al. 2017, arXiv 1706.03762, eq. 1; grouped heads: Ainslie et al. 2023, arXiv 2305.13245;
-         norm of queries and keys: Henry et al. 2020, arXiv 2010.04245, as in Qwen3 (over D, before the rotation).
+         norm of queries and keys (over D, before the rotation): Henry et al. 2020, arXiv 2010.04245, Qwen3.
 Next:    cache.py, for why S can be longer than T.
 """
 
@@ -60,7 +60,7 @@ def attend(
 
 
 def attend_written_out(q_BHTD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, allowed: Allowed = None) -> Tensor:
-    """The same y_BHTD in five plain lines: softmax(q k^T / sqrt(D)) v. The oracle of `attend`; it keeps all of BHTS."""
+    """The same y_BHTD, softmax(q k^T / sqrt(D)) v, with all of BHTS in memory: the oracle of `attend`."""
     repeat = q_BHTD.size(1) // k_BGSD.size(1)  # H/G query heads share one key/value head
     k_BHSD, v_BHSD = k_BGSD.repeat_interleave(repeat, 1), v_BGSD.repeat_interleave(repeat, 1)
     scores_BHTS = q_BHTD @ k_BHSD.transpose(-1, -2) / math.sqrt(q_BHTD.size(-1))
@@ -81,7 +81,7 @@ def _check_causal(allowed: str) -> None:
 class SelfAttention(nn.Module):
     """Project to queries, keys and values; attend; project back.
 
-    One matrix makes all three: the rows of `qkv.weight` are H*D of queries, then G*D of keys, then G*D of values.
+    One matrix makes all three: `qkv.weight` is H*D rows of queries, then G*D of keys, then G*D of values.
     """
 
     def __init__(

@@ -1,9 +1,10 @@
 """Keys and values of the past, kept so that a new token costs one step and not a whole pass.
 
-Letters: B batch, T query time (new tokens), S key time (past and new), G key/value heads, D head width.
+Letters: B batch, T query time (new tokens), S key time (slots), G key/value heads, D head width.
 Source:  Shazeer 2019, arXiv 1911.02150, section 2.4 (incremental decoding).
-Rows may be of different lengths: prompts are padded on the right, and `advance(counts)` says how many of the new
-tokens of each row were real. What a padded token wrote is masked, and overwritten by the next real one.
+Rows of different lengths: prompts are padded on the right, and `advance(T, counts)` says how many of the new
+         tokens of each row were real. Padding leaves holes: slots that no later query may look at. All rows
+         write to the same slots, so storing is a slice; positions are counted per row, so a hole takes none.
 Not here: growing, paging, sharing between requests.
 Next:    mlp.py.
 """
@@ -17,11 +18,10 @@ from torch import Tensor
 
 
 class KVCache:
-    """Preallocated keys and values of every layer, with a length for each row.
+    """Preallocated keys and values of every layer, `capacity` slots a row, and the length of each row.
 
-    In one forward pass the model asks for `positions_BT(T)` and `allowed(T)`, calls `append` once in each layer, and
-    ends with nothing: the caller then says `advance(T)`, because only it knows which tokens were padding.
-    While all rows are equally long, everything is a slice; otherwise keys are scattered to their row's own length.
+    In one forward pass the model asks for `positions_BT(T)` and `allowed(T)` and calls `append` once in every
+    layer. Then the caller says `advance`, because only it knows which of the new tokens were padding.
     """
 
     def __init__(
@@ -37,60 +37,75 @@ class KVCache:
     ):
         shape = (n_layer, batch, n_kv_head, capacity, head_dim)
         self.capacity = capacity
-        self.keys_LBGSD = torch.zeros(shape, device=device, dtype=dtype)
-        self.values_LBGSD = torch.zeros(shape, device=device, dtype=dtype)
-        self.lengths_B = torch.zeros(batch, dtype=torch.long, device=device)
-        self.longest = 0
-        self.ragged = False  # do the rows differ in length?
+        self.keys_LBGSD = torch.empty(
+            shape, device=device, dtype=dtype
+        )  # a slot is written before it is read
+        self.values_LBGSD = torch.empty(shape, device=device, dtype=dtype)
+        self.real_BS = torch.ones(batch, capacity, device=device, dtype=torch.bool)  # False: a hole
+        self.lengths_B = torch.zeros(batch, device=device, dtype=torch.long)  # real tokens in each row
+        self.longest = 0  # max of lengths_B, known without asking the device
+        self.used = 0  # slots written in every row
+        self.has_holes = False
 
     def positions_BT(self, T: int) -> Tensor:
-        """Positions of T new tokens in every row; [1, T] while all rows are equally long. Raises when they do not fit."""
-        if self.longest + T > self.capacity:
+        """Positions of T new tokens: [1, T] while no row has a hole, else [B, T]. Raises if they do not fit."""
+        if self.used + T > self.capacity:
             raise ValueError(
-                f"{T} new tokens after {self.longest} do not fit: the cache holds {self.capacity} tokens a row. "
+                f"{T} new tokens after {self.used} do not fit: the cache holds {self.capacity} a row. "
                 "Build it with a larger capacity, or stop generating."
             )
         new_T = torch.arange(T, device=self.lengths_B.device)
-        return self.lengths_B[:, None] + new_T if self.ragged else (self.longest + new_T)[None]
-
-    def append(self, layer: int, k_BGTD: Tensor, v_BGTD: Tensor) -> tuple[Tensor, Tensor]:
-        """Stores the new keys and values of one layer; returns all of them, [B, G, S, D], S = longest row + T."""
-        T, start = k_BGTD.size(2), self.longest
-        positions_BT = self.positions_BT(T)
-        keys_BGSD, values_BGSD = self.keys_LBGSD[layer], self.values_LBGSD[layer]
-        if self.ragged:
-            rows_B1 = torch.arange(k_BGTD.size(0), device=k_BGTD.device)[:, None]
-            keys_BGSD[rows_B1, :, positions_BT] = k_BGTD.transpose(1, 2)
-            values_BGSD[rows_B1, :, positions_BT] = v_BGTD.transpose(1, 2)
-        else:
-            keys_BGSD[:, :, start : start + T] = k_BGTD
-            values_BGSD[:, :, start : start + T] = v_BGTD
-        return keys_BGSD[:, :, : start + T], values_BGSD[:, :, : start + T]
+        return self.lengths_B[:, None] + new_T if self.has_holes else (self.longest + new_T)[None]
 
     def allowed(self, T: int) -> Tensor | str:
-        """What T new queries may look at: "causal" while all rows are equally long, else allowed_BTS."""
-        if not self.ragged:
+        """What T new queries may look at: "causal" while there are no holes, else allowed_BTS."""
+        if not self.has_holes:
             return "causal"
-        key_S = torch.arange(self.longest + T, device=self.lengths_B.device)
-        return key_S <= self.positions_BT(T)[:, :, None]
+        S, device = self.used + T, self.lengths_B.device
+        if T == 1:
+            return self.real_BS[:, None, :S]
+        new_query_T, slot_S = torch.arange(self.used, S, device=device), torch.arange(S, device=device)
+        return self.real_BS[:, None, :S] & (slot_S <= new_query_T[:, None])
 
-    def advance(self, counts_B: int | Sequence[int]) -> None:
-        """Makes the last appended tokens part of the past: so many in every row, or counts_B[b] in row b."""
-        if isinstance(counts_B, int):
-            self.lengths_B += counts_B
-            self.longest += counts_B
+    def append(self, layer: int, k_BGTD: Tensor, v_BGTD: Tensor) -> tuple[Tensor, Tensor]:
+        """Stores the new keys and values of one layer; returns all of them so far, [B, G, S, D]."""
+        S = self.used + k_BGTD.size(2)
+        self.keys_LBGSD[layer, :, :, self.used : S] = k_BGTD
+        self.values_LBGSD[layer, :, :, self.used : S] = v_BGTD
+        return self.keys_LBGSD[layer, :, :, :S], self.values_LBGSD[layer, :, :, :S]
+
+    def advance(self, T: int, counts_B: Sequence[int] | None = None) -> None:
+        """Makes the T appended tokens the past; in row b only the first counts_B[b] of them were real."""
+        start, self.used = self.used, self.used + T
+        if counts_B is None or min(counts_B) == T:
+            self.lengths_B += T
+            self.longest += T
             return
-        self.lengths_B += torch.tensor(counts_B, device=self.lengths_B.device)
-        lengths = self.lengths_B.tolist()
-        self.longest, self.ragged = max(lengths), min(lengths) < max(lengths)
+        if min(counts_B) < 0 or max(counts_B) > T:
+            raise ValueError(
+                f"counts {list(counts_B)} do not fit {T} new tokens. Pass 0 to {T} for each row."
+            )
+        counts = torch.tensor(counts_B, device=self.lengths_B.device)
+        self.real_BS[:, start : self.used] = torch.arange(T, device=counts.device) < counts[:, None]
+        self.lengths_B += counts
+        self.longest, self.has_holes = int(self.lengths_B.max()), True
 
     def select(self, rows: Tensor) -> KVCache:
-        """A new cache of the named rows, in that order: drops finished rows, or repeats one prompt many times."""
-        chosen = object.__new__(KVCache)
-        chosen.capacity = self.capacity
-        chosen.keys_LBGSD = self.keys_LBGSD.index_select(1, rows)
-        chosen.values_LBGSD = self.values_LBGSD.index_select(1, rows)
-        chosen.lengths_B = self.lengths_B.index_select(0, rows)
-        lengths = chosen.lengths_B.tolist()
-        chosen.longest, chosen.ragged = max(lengths), min(lengths) < max(lengths)
+        """A new cache of these rows, in this order: drops finished rows, or repeats one prompt many times."""
+        L, _, G, S, D = self.keys_LBGSD.shape
+        chosen = KVCache(
+            n_layer=L,
+            batch=len(rows),
+            n_kv_head=G,
+            head_dim=D,
+            capacity=S,
+            device=self.keys_LBGSD.device,
+            dtype=self.keys_LBGSD.dtype,
+        )
+        for layer in range(L):
+            chosen.keys_LBGSD[layer, :, :, : self.used] = self.keys_LBGSD[layer, rows, :, : self.used]
+            chosen.values_LBGSD[layer, :, :, : self.used] = self.values_LBGSD[layer, rows, :, : self.used]
+        chosen.real_BS, chosen.lengths_B = self.real_BS[rows], self.lengths_B[rows]
+        chosen.longest = int(chosen.lengths_B.max())
+        chosen.used, chosen.has_holes = self.used, self.has_holes
         return chosen

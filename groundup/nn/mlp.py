@@ -33,7 +33,7 @@ class MLP(nn.Module):
 
 
 class GatedMLP(nn.Module):
-    """SwiGLU: silu(gate) * up. One matrix makes both: `gate_up.weight` is F rows of gate, then F rows of up."""
+    """SwiGLU, silu(gate) * up. One matrix makes both: `gate_up.weight` is F rows of gate, then F of up."""
 
     def __init__(self, n_embd: int, width: int, *, bias: bool):
         super().__init__()

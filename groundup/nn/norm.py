@@ -26,7 +26,7 @@ def rms_norm_written_out(x_C: Tensor, weight_C: Tensor, eps: float) -> Tensor:
 
 
 class RMSNorm(nn.Module):
-    """Divides by the root mean square of the last dimension, then multiplies by a learned gain (starts at one)."""
+    """Divides by the root mean square of the last dimension, then multiplies by a learned gain, first 1."""
 
     def __init__(self, width: int, eps: float = 1e-6):
         super().__init__()
@@ -34,8 +34,8 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x_C: Tensor) -> Tensor:
-        """x normed, of the same shape. Low precision is torch's to do: its kernel sums squares in float32."""
-        if x_C.device.type == "cpu" and x_C.dtype in (torch.float32, torch.float64):
+        """x normed, of the same shape. What needs no gradient, or is in low precision, is torch's to do."""
+        if x_C.requires_grad and x_C.device.type == "cpu" and x_C.dtype in (torch.float32, torch.float64):
             return CpuRMSNorm.apply(x_C, self.weight, self.eps)
         return F.rms_norm(x_C, self.weight.shape, self.weight, self.eps)
 

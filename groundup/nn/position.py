@@ -26,7 +26,7 @@ def rotary_tables(context_len: int, head_dim: int, theta: float = 10_000.0) -> t
     tensor([-0.4161, -0.4161])
     """
     if head_dim % 2:
-        raise ValueError(f"head_dim={head_dim} is odd: rotary positions turn pairs of channels. Make it even.")
+        raise ValueError(f"head_dim={head_dim} is odd, but rotation turns pairs of channels. Make it even.")
     frequency_D = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
     angle_TD = torch.outer(torch.arange(context_len, dtype=torch.float64), frequency_D).repeat(1, 2)
     return angle_TD.cos().float(), angle_TD.sin().float()
@@ -60,7 +60,8 @@ class Rotation(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_BTHD: Tensor) -> tuple[Tensor, None, None]:
-        return Rotation.turn(grad_BTHD, *ctx.saved_tensors, -1), None, None
+        cos, sin = ctx.saved_tensors
+        return Rotation.turn(grad_BTHD, cos, sin, -1), None, None
 
     @staticmethod
     def turn(x_BTHD: Tensor, cos: Tensor, sin: Tensor, direction: int) -> Tensor:
@@ -73,7 +74,7 @@ class Rotation(torch.autograd.Function):
 
 
 def segment_runs(segments_BT: Tensor) -> tuple[Tensor, Tensor]:
-    """(runs_BT, positions_BT) of packed rows: which run of equal ids a token is in, and its place in that run.
+    """(runs_BT, positions_BT) of packed rows: the run of equal ids that a token is in, and its place there.
 
     A segment id that comes back after another one starts a new run: two texts never become one.
 
