@@ -108,7 +108,7 @@ class Optimizer:
         if strangers := sorted(by_name.keys() - set(self._names.values())):
             raise CheckpointError(
                 f"The optimizer state holds {strangers[0]!r}, which is no trainable weight of "
-                "this model. It was saved by another model, or with other weights frozen: start a new run directory."
+                "this model. It was saved by another model, or with other weights frozen: start a new run."
             )
         for part in self._parts:
             part.state.clear()

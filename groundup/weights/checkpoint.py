@@ -168,7 +168,7 @@ def restore(path: str | Path, *, model: nn.Module, tokenizer: Tokenizer) -> tupl
 
 
 def verify(path: str | Path) -> Manifest:
-    """The manifest of a checkpoint whose bytes are all as they were written. Raises CheckpointError otherwise."""
+    """The manifest, once every byte has been found as it was written. Raises CheckpointError otherwise."""
     path = Path(path)
     recover(path)
     try:

@@ -1,0 +1,96 @@
+"""From a text to a model that continues it: read, tokenize, train, report.
+
+    text -> tokenizer -> tokens -> train -> report
+
+Each arrow is a stage of the run directory: it is skipped when nothing that it reads has changed, and training
+that was stopped goes on from its last save. The finished model lies in `model/` of the run directory.
+
+Used by the presets shakespeare-char (the course's text, one character a token) and my-text (yours).
+Next: pretrain_stages.py, the stages one by one; zero_to_chat.py, which goes on to a chat model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from groundup.base.errors import ConfigError
+from groundup.base.rundir import RunDir
+from groundup.train.fit import FitConfig
+from groundup.train.optim import OptimConfig
+from groundup.train.schedule import ScheduleConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which text, and how much of it is held out to see what was learned and not memorised."""
+
+    source: str = "tiny-shakespeare"  # a name from `groundup data list`
+    fallback: str = "shakespeare"  # used, and said so, if `source` cannot be fetched; "": none
+    path: Path | None = None  # a file or folder of your own, instead of a source
+    held_out: float = 0.1  # nanoGPT's share
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1:
+            raise ConfigError(
+                f"held_out={self.held_out} is not a share of the text. Choose above 0 and below 1."
+            )
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """How text becomes ids. "auto" takes characters for an alphabet of up to 256, else byte pairs."""
+
+    kind: Literal["auto", "chars", "bpe"] = "auto"
+    vocab_size: int = 512  # of byte pairs: small models learn short tokens best
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of the transformer; its vocabulary is the tokenizer's. See models/transformer.py for the
+    choices.
+    """
+
+    n_layer: int = 4
+    n_head: int = 4
+    n_embd: int = 128
+    context_len: int = 64
+    mlp: Literal["swiglu", "gelu", "relu2"] = "relu2"
+    norm: Literal["rms", "layer"] = "rms"
+    position: Literal["rotary", "learned", "none"] = "rotary"
+    qk_norm: bool = True
+    bias: bool = False
+    tie: bool = False
+    dropout: float = 0.0
+    zero_init_out: bool = True
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Train a language model on a text."""
+
+    seed: int = 1337
+    device: str = "auto"
+    data: DataConfig = field(default_factory=DataConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    batch_size: int = 12  # windows of context_len tokens in a micro-batch
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(steps=2000, eval_every=250, sample_every=500, save_every=250)
+    )
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    eval_tokens: int = 15_360  # of the held-out text, while training; at the end it is scored whole
+
+    def run(self, run_dir: RunDir) -> str:
+        """Every stage in turn; returns what to tell the user."""
+        from groundup.recipes import pretrain_stages as stages
+
+        text = stages.read(self.data, self.seed, run_dir)
+        tokenizer_stage, tokenizer = stages.train_tokenizer(self, run_dir, text)
+        tokens_stage = stages.tokenize(run_dir, text, tokenizer, tokenizer_stage)
+        train_stage = stages.train(self, run_dir, tokenizer, tokens_stage, text.start)
+        if train_stage is None:
+            return "Stopped, and everything is saved. The same command carries on from there."
+        return stages.report(self, run_dir, tokenizer, tokens_stage, train_stage)
