@@ -12,8 +12,9 @@ be computed without the steps before it.
 Next:    bucketing.py, one conversation a row, which is cheaper on a CPU.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ Example = tuple[Sequence[int], Sequence[int]]  # (ids, mask), as tokenizer/chat.
 
 
 class Examples:
-    """Conversations stored flat (12 bytes a position), with what does not fit counted or refused.
+    """Conversations stored flat (8 bytes a position), with what does not fit counted or refused.
 
     lengths:  positions of each kept conversation (len(ids) - 1), int64.
     dropped:  how many were longer than `longest` and left out; 0 unless too_long="drop".
@@ -38,40 +39,43 @@ class Examples:
     def __init__(
         self, examples: Sequence[Example], *, longest: int, too_long: Literal["refuse", "drop"] = "refuse"
     ) -> None:
-        tokens: list[np.ndarray] = []
-        targets: list[np.ndarray] = []
-        self.dropped = 0
+        kept = [number for number, (ids, _) in enumerate(examples) if len(ids) - 1 <= longest]
+        self.dropped = len(examples) - len(kept)
         for number, (ids, mask) in enumerate(examples):
             if len(ids) != len(mask):
                 raise DataError(
                     f"conversation {number}: {len(ids)} ids but {len(mask)} mask entries. One each."
                 )
-            if len(ids) - 1 > longest:
-                if too_long == "refuse":
-                    raise DataError(
-                        f"conversation {number} needs {len(ids) - 1} positions, a row has {longest}."
-                        " Conversations"
-                        " are never cropped: raise context_len (or batch_tokens), or pass too_long='drop'."
-                    )
-                self.dropped += 1
-                continue
-            ids_T, trained_T = np.asarray(ids, dtype=np.int64), np.asarray(mask, dtype=bool)
-            if not trained_T[1:].any():
+            if len(ids) - 1 > longest and too_long == "refuse":
                 raise DataError(
-                    f"conversation {number} ({len(ids)} ids) has no token to train on. It needs an assistant"
-                    " message: leave out conversations that have none."
+                    f"conversation {number} needs {len(ids) - 1} positions, a row has {longest}."
+                    " Conversations are"
+                    " never cropped: raise context_len (or batch_tokens), or pass too_long='drop'."
                 )
-            tokens.append(ids_T[:-1].astype(np.int32))
-            targets.append(np.where(trained_T[1:], ids_T[1:], IGNORED).astype(np.int32))
-        if not tokens:
+        if not kept:
             raise DataError(
                 f"there is no conversation to train on: {len(examples)} given, {self.dropped} dropped as"
-                " longer"
-                f" than {longest} positions. Give some, or make rows longer."
+                f" longer than {longest} positions. Give some, or make rows longer."
             )
-        self.lengths = np.array([len(t) for t in tokens], dtype=np.int64)
+        sizes = np.array([len(examples[number][0]) for number in kept])
+        flat_ids = _flat((examples[number][0] for number in kept), total=int(sizes.sum()))
+        flat_mask = _flat((examples[number][1] for number in kept), total=int(sizes.sum())) != 0
+        ends = np.cumsum(sizes)
+        first, last = np.zeros(len(flat_ids), bool), np.zeros(len(flat_ids), bool)
+        first[(ends - sizes)[sizes > 0]] = True
+        last[(ends - 1)[sizes > 0]] = True
+        trained = np.bincount(np.repeat(np.arange(len(kept)), sizes), flat_mask & ~first, minlength=len(kept))
+        if not trained.all():
+            number = kept[int(np.argmin(trained))]
+            raise DataError(
+                f"conversation {number} ({len(examples[number][0])} ids) has no token to train on. It needs"
+                " an"
+                " assistant message: leave out conversations that have none."
+            )
+        self.lengths = sizes - 1
         self._offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-        self._tokens, self._targets = np.concatenate(tokens), np.concatenate(targets)
+        self._tokens = flat_ids[~last]
+        self._targets = np.where(flat_mask, flat_ids, IGNORED)[~first]
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -80,6 +84,10 @@ class Examples:
         """tokens_T and targets_T of one conversation."""
         here = slice(self._offsets[index], self._offsets[index + 1])
         return self._tokens[here], self._targets[here]
+
+
+def _flat(parts: Iterable[Sequence[int]], *, total: int) -> np.ndarray:
+    return np.fromiter(chain.from_iterable(parts), dtype=np.int32, count=total)
 
 
 class PackedBatches:

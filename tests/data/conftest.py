@@ -1,5 +1,6 @@
 """Fixtures of the data tests: real archives, fetched beforehand by `groundup data get test-fixtures`."""
 
+import functools
 import os
 
 import pytest
@@ -8,6 +9,12 @@ from groundup.data.documents import Document, documents
 from groundup.data.fetch import kept_path, local_copy
 from groundup.data.sources import source
 from tests.data.package_index import Index
+
+
+@functools.cache
+def _documents(name: str) -> list[Document]:
+    """Read once for all tests: unpacking and cleaning Shakespeare takes over a second."""
+    return list(documents(name))
 
 
 @pytest.fixture
@@ -22,7 +29,7 @@ def load():
             if wanted.kind == "file":
                 pytest.skip(f"{name} is in no package: set GROUNDUP_DATA, or run: groundup data get {name}")
             pytest.fail(f"{name} is not here. Run: groundup data get test-fixtures")
-        return list(documents(name))
+        return _documents(name)
 
     return load
 

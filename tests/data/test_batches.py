@@ -26,7 +26,7 @@ def test_targets_are_the_tokens_that_follow():
 
 @settings(max_examples=40)
 @given(
-    n=st.integers(20, 400),
+    n=st.integers(20, 150),
     context_len=st.integers(1, 9),
     batch_size=st.integers(1, 7),
     seed=st.integers(0, 99),

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.base.errors import ConfigError, DataError
@@ -15,6 +15,7 @@ def talks(sizes):
     return [([100 * c + i for i in range(size)], [1] * size) for c, size in enumerate(sizes, start=1)]
 
 
+@settings(max_examples=50)
 @given(sizes=lengths, seed=st.integers(0, 9), epoch=st.integers(0, 2))
 def test_each_epoch_holds_every_conversation_once_within_the_budget(sizes, seed, epoch):
     batches = BucketBatches(talks(sizes), batch_tokens=30, seed=seed)
