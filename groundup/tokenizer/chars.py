@@ -33,7 +33,7 @@ class CharTokenizer(Table):
         for character in characters:
             if 0xD800 <= ord(character) <= 0xDFFF:
                 raise TokenizerError(
-                    f"The text holds U+{ord(character):04X}, half of a surrogate pair, which is no character. "
+                    f"The text holds U+{ord(character):04X}, which is half of a surrogate pair. "
                     "Read the file again as UTF-8, with errors='replace' if it is damaged."
                 )
         super().__init__([character.encode() for character in characters], specials)
