@@ -1,0 +1,98 @@
+"""Adding two two-digit numbers in the head: units, tens with the carry, the answer. No tool call.
+
+    user       What is 47 + 85 in your head?
+    assistant  7+5=12 4+8+1=13 132
+
+The request is any addition of calculator.py with a marker ("without the calculator"), so the marker alone decides between this
+and the tool. This is the skill that reinforcement learning improves: every reply can be checked exactly.
+"""
+
+import random
+from dataclasses import dataclass
+
+from groundup.data.skills import calculator_frames as sums
+from groundup.data.skills.calculator import combine
+from groundup.data.skills.columns_frames import MARKED, WHOLE
+from groundup.data.skills.frames import Part, fill, phrase
+from groundup.data.skills.skill import Reply, calls_of, last_integer, text_of
+from groundup.data.skills.split import Split, split_of_pair
+from groundup.tokenizer.chat import Message
+
+
+def working(a: int, b: int) -> str:
+    """The column addition, carried only where there is something to carry.
+
+    >>> working(47, 85)
+    '7+5=12 4+8+1=13 132'
+    >>> working(47, 82)
+    '7+2=9 4+8=12 129'
+    """
+    units = a % 10 + b % 10
+    carry = "+1" if units > 9 else ""
+    tens = a // 10 + b // 10 + (units > 9)
+    return f"{a % 10}+{b % 10}={units} {a // 10}+{b // 10}{carry}={tens} {a + b}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two numbers from 10 to 99 to add."""
+
+    a: int
+    b: int
+
+    @property
+    def expected(self) -> str:
+        """The sum in digits."""
+        return str(self.a + self.b)
+
+
+class HeadAddition:
+    """Additions that must not use the calculator."""
+
+    name = "head_addition"
+
+    def problems(self, rng: random.Random, split: Split, n: int) -> list[Pair]:
+        """n pairs of the split, in either order."""
+        return [self._problem(rng, split) for _ in range(n)]
+
+    def _problem(self, rng: random.Random, split: Split) -> Pair:
+        while True:
+            pair = Pair(10 + int(rng.random() * 90), 10 + int(rng.random() * 90))
+            if split_of_pair(pair.a, pair.b) == split:
+                return pair
+
+    def ask(self, problem: Pair, rng: random.Random, frames: Part = "train") -> str:
+        """An addition with a marker that forbids the tool. In the text `a` always stands before `b`."""
+        text = WHOLE.draw(rng, frames) if rng.random() < 0.3 else _marked(rng, frames)
+        if text.index("{b}") < text.index("{a}"):
+            text = text.replace("{a}", "{c}").replace("{b}", "{a}").replace("{c}", "{b}")
+        return phrase(text, {"a": str(problem.a), "b": str(problem.b)}, rng, part=frames)
+
+    def answer(self, problem: Pair, rng: random.Random) -> Reply:
+        """The working, which ends in the answer."""
+        return (working(problem.a, problem.b),)
+
+    def score(self, problem: Pair, reply: Message) -> bool:
+        """The last number is the sum, and no tool was called."""
+        return not calls_of(reply) and last_integer(text_of(reply)) == problem.a + problem.b
+
+
+def _marked(rng: random.Random, part: Part) -> str:
+    u = rng.random()
+    plain: Part = "all" if part == "all" else "train"
+    if u < 0.4:
+        request = combine(sums.CARRY, sums.SYMBOLIC["+"], rng, plain)
+    elif u < 0.6:
+        request = combine(sums.CARRY, sums.WORDED["+"], rng, plain)
+    elif u < 0.7:
+        request = combine(sums.CARRY_NOUN, sums.NOUN["+"], rng, plain)
+    elif u < 0.8:
+        request = combine(sums.CARRY_VERB, sums.VERB["+"], rng, plain)
+    else:
+        request = sums.SYMBOLIC["+"].draw(rng, plain)
+    request = request.rstrip("?.! ")
+    keeps_capital = request[:2] in ("I ", "I'")
+    return fill(MARKED.draw(rng, part), {
+        "q": request[0].upper() + request[1:],
+        "r": request if keeps_capital else request[0].lower() + request[1:],
+    })  # fmt: skip
