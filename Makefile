@@ -23,8 +23,10 @@ help:           ## this list
 
 demo: $(STAMPS)/package  ## train a chat model from raw text, on this machine
 	$(BIN)/groundup run zero-to-chat
-	@printf '\nIt is trained. Talk to it:\n\n    $(BIN)/groundup chat runs/zero-to-chat\n\n'
-	@printf 'What was done, drawn and measured: runs/zero-to-chat/report.html\n'
+	@if [ -f runs/zero-to-chat/report.json ]; then \
+	    printf '\nIt is trained. Talk to it:\n\n    $(BIN)/groundup chat runs/zero-to-chat\n\n'; \
+	    printf 'What was done, drawn and measured: runs/zero-to-chat/report.html\n'; \
+	else printf '\nNot finished. `make demo` carries on where it stopped.\n'; exit 1; fi
 
 test: lint test-fixtures  ## lint, types and the fast tests, offline after the fixtures are fetched
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu"

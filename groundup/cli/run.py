@@ -9,13 +9,14 @@ Next: recipes/catalog.py, the recipes there are; base/rundir.py, where they run.
 
 import argparse
 import importlib.resources
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from groundup.base.config import from_dict, load_toml, to_dict, to_toml
-from groundup.base.errors import ConfigError, suggest
+from groundup.base.errors import ConfigError, UserError, suggest
 
 USAGE = """usage: groundup run PRESET [--section.setting VALUE ...] [--out DIR] [--update] [--dry] [--help]
        groundup run --list
@@ -66,10 +67,16 @@ def execute(recipe: str, settings: Any, out: Path, *, update: bool = False) -> i
     from groundup.base.device import set_threads
     from groundup.base.rundir import RunDir
 
+    fresh = not out.exists()
     run_dir = RunDir.open(out, recipe=recipe, config=to_dict(settings), seed=settings.seed, update=update)
     set_threads()
     try:
         result = settings.run(run_dir)
+    except UserError:
+        # Where nothing was trained, do not stand in the way: the corrected command would find "a different run".
+        if fresh and not any(out.rglob("manifest.json")):
+            shutil.rmtree(out, ignore_errors=True)
+        raise
     except KeyboardInterrupt:
         print(f"\nStopped. The same command carries on where it was; what is done so far is in {out}.")
         raise

@@ -64,16 +64,10 @@ def complaint(one: Import) -> str | None:
     parts = one.module.split(".")
     own = Path(one.file).parts[1]
     if parts[0] != "groundup" or len(parts) < 2 or parts[1] == own or own.endswith(".py"):
-        return (
-            None  # outside all floors are only __init__.py, which imports nothing, and __main__.py, the roof
-        )
+        return None  # outside all floors: __init__.py, which imports nothing, and __main__.py, the roof
     other = parts[1]
     if other not in FLOORS:
-        return (
-            None
-            if other == "__version__"
-            else f"{where} imports groundup.{other}, which is no floor: {FLOORS}"
-        )
+        return None if other == "__version__" else f"{where} imports groundup.{other}, which is no floor"
     if frozenset({own, other}) in SIBLINGS:
         return (
             f"{where}: {own}/ imports {other}/, its sibling. Neither may know the other: take a callback as "
