@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from groundup.data.index import Unreachable, download, find_file, pip_config
 from groundup.data.sources import SOURCES, Source
 
 Say = Callable[[str], None]
+A_DAY = 86_400  # seconds
 PIP_SECONDS = 600  # a wheel of 5 MB in ten minutes is 9 kB/s; slower than that is no connection
 
 
@@ -172,8 +174,7 @@ def _check_hash(path: Path, source: Source, *, advice: str) -> None:
     if found != source.sha256:
         raise FetchError(
             f"{path.name} ({source.name}) is not the file that groundup knows: expected SHA-256"
-            f" {source.sha256},"
-            f" got {found} ({path.stat().st_size:,} bytes). Nothing in it was read. {advice}"
+            f" {source.sha256}, got {found} ({path.stat().st_size:,} bytes). Nothing in it was read. {advice}"
         )
 
 
@@ -207,6 +208,9 @@ def _unpack(path: Path, patterns: tuple[str, ...]) -> Iterator[tuple[str, bytes]
 @contextmanager
 def _folder_beside(kept: Path) -> Iterator[Path]:
     """A new empty folder on the same disk as `kept`, so that the last step is a rename; gone afterwards."""
+    for left in kept.parent.glob(".fetching-*"):
+        if time.time() - left.stat().st_mtime > A_DAY:  # what a killed process left; nobody fetches that long
+            shutil.rmtree(left, ignore_errors=True)
     aside = kept.parent / f".fetching-{secrets.token_hex(6)}"
     try:
         aside.mkdir(parents=True)

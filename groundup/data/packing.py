@@ -39,19 +39,10 @@ class Examples:
     def __init__(
         self, examples: Sequence[Example], *, longest: int, too_long: Literal["refuse", "drop"] = "refuse"
     ) -> None:
+        for number, (ids, mask) in enumerate(examples):
+            _refuse_misfits(number, ids, mask, longest if too_long == "refuse" else len(ids))
         kept = [number for number, (ids, _) in enumerate(examples) if len(ids) - 1 <= longest]
         self.dropped = len(examples) - len(kept)
-        for number, (ids, mask) in enumerate(examples):
-            if len(ids) != len(mask):
-                raise DataError(
-                    f"conversation {number}: {len(ids)} ids but {len(mask)} mask entries. One each."
-                )
-            if len(ids) - 1 > longest and too_long == "refuse":
-                raise DataError(
-                    f"conversation {number} needs {len(ids) - 1} positions, a row has {longest}."
-                    " Conversations are"
-                    " never cropped: raise context_len (or batch_tokens), or pass too_long='drop'."
-                )
         if not kept:
             raise DataError(
                 f"there is no conversation to train on: {len(examples)} given, {self.dropped} dropped as"
@@ -68,9 +59,8 @@ class Examples:
         if not trained.all():
             number = kept[int(np.argmin(trained))]
             raise DataError(
-                f"conversation {number} ({len(examples[number][0])} ids) has no token to train on. It needs"
-                " an"
-                " assistant message: leave out conversations that have none."
+                f"conversation {number} ({len(examples[number][0])} ids) has no token to train on."
+                " It needs an assistant message: leave out conversations that have none."
             )
         self.lengths = sizes - 1
         self._offsets = np.concatenate([[0], np.cumsum(self.lengths)])
@@ -84,6 +74,16 @@ class Examples:
         """tokens_T and targets_T of one conversation."""
         here = slice(self._offsets[index], self._offsets[index + 1])
         return self._tokens[here], self._targets[here]
+
+
+def _refuse_misfits(number: int, ids: Sequence[int], mask: Sequence[int], longest: int) -> None:
+    if len(ids) != len(mask):
+        raise DataError(f"conversation {number}: {len(ids)} ids but {len(mask)} mask entries. One each.")
+    if len(ids) - 1 > longest:
+        raise DataError(
+            f"conversation {number} needs {len(ids) - 1} positions, a row has {longest}. Conversations are"
+            " never cropped: raise context_len (or batch_tokens), or pass too_long='drop'."
+        )
 
 
 def _flat(parts: Iterable[Sequence[int]], *, total: int) -> np.ndarray:
@@ -116,8 +116,8 @@ class PackedBatches:
         if self.batch_size < 1 or self.batch_size % world:
             raise ConfigError(
                 f"batch_tokens={batch_tokens} holds {self.batch_size} rows of context_len={context_len},"
-                " which"
-                f" {world} rank(s) cannot share. Choose batch_tokens as a multiple of {context_len * world}."
+                f" which {world} rank(s) cannot share. Choose batch_tokens as a multiple of"
+                f" {context_len * world}."
             )
         self.examples = Examples(examples, longest=context_len, too_long=too_long)
         self.context_len, self.seed, self.world = context_len, seed, world

