@@ -73,7 +73,7 @@ def execute(recipe: str, settings: Any, out: Path, *, update: bool = False) -> i
     try:
         result = settings.run(run_dir)
     except UserError:
-        # Where nothing was trained, do not stand in the way: the corrected command would find "a different run".
+        # Nothing was trained: leave nothing, or the corrected command would meet "a different run".
         if fresh and not any(out.rglob("manifest.json")):
             shutil.rmtree(out, ignore_errors=True)
         raise

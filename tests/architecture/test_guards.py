@@ -1,7 +1,10 @@
 """The guards in tests/conftest.py really guard: without this file they could be switched off unnoticed."""
 
 import os
+import shutil
 import socket
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -39,3 +42,18 @@ def test_no_test_writes_outside_its_folder(tmp_path):
 def test_one_thread_and_the_same_draws():
     assert os.environ["OMP_NUM_THREADS"] and torch.get_num_threads() == 1
     assert torch.initial_seed() == 0
+
+
+def test_a_skip_in_ci_is_a_failure_unless_the_system_may_refuse(tmp_path):
+    shutil.copy(REPOSITORY / "tests" / "conftest.py", tmp_path)
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    skip = "    pytest.skip('no file')\n"
+    plain, marked = f"def test_plain():\n{skip}", f"@pytest.mark.may_skip\ndef test_marked():\n{skip}"
+    (tmp_path / "test_x.py").write_text(f"import pytest\n\n{plain}\n{marked}")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_x.py"]
+    env = {**os.environ, "GROUNDUP_REQUIRE_FIXTURES": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 1 and "1 failed, 1 skipped" in done.stdout, done.stdout
+    assert (
+        "test_plain was skipped, and here nothing may be missing" in done.stdout and "no file" in done.stdout
+    )
