@@ -1,8 +1,8 @@
 """The plain generate loop: prompts of different lengths, together, one token a step.
 
 Letters: B batch, T time, N new tokens, V vocabulary.
-How:     read the distinct prompts, padded on the right; repeat a prompt's cache for its copies (sixteen rollouts
-         of one prompt read it once); then decode all rows together, and drop the finished ones when
+How:     read the distinct prompts, padded on the right; repeat a prompt's cache for its copies (sixteen
+         rollouts of one prompt read it once); then decode all rows together, and drop the finished ones when
          they are half of what is left.
 Equal:   greedy, the same ids with and without the cache, and alone as in a batch (up to float rounding, where
          two logits tie). Every row has uniforms of its own: when others finish does not change its draws.

@@ -2,7 +2,7 @@
 
 Letters: B batch, T query time, C channels, V vocabulary, L layers.
 Source:  GPT-2 (Radford et al. 2019); Llama (Touvron et al. 2023, arXiv 2302.13971); Qwen3 (arXiv 2505.09388).
-         The constructors at the end of this file set the choices of each, so that their weights fit exactly.
+         The constructors at the end of this file set the choices of each, so that their weights fit.
 Not here: losses, sampling, optimizers, foreign weight names.
 Next:    cost.py for what it costs, infer/generate.py for what it says.
 """
@@ -172,8 +172,8 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """x_BTC, normed: what the head scores.
 
-        With a cache the tokens continue its rows (the caller then advances it). With `segments_BT` a row holds
-        several texts: a token sees only its own run of equal segment ids, and positions restart in each.
+        With a cache the tokens continue its rows (the caller then advances it). With `segments_BT` a row
+        holds several texts: a token sees only its own run of equal ids, and positions restart in each.
         """
         T = tokens_BT.size(1)
         allowed: Allowed = "causal"
@@ -207,7 +207,7 @@ class Transformer(nn.Module):
     def fused_rows(self) -> dict[str, tuple[int, ...]]:
         """Parameters that hold several matrices above each other, and the rows of each: q, k, v and gate, up.
 
-        What treats each matrix by itself (an export to other names, an orthogonalising optimizer) splits them.
+        What treats each matrix by itself (export to other names, an orthogonalising optimizer) splits them.
         """
         c = self.config
         heads = (c.n_head * c.head_width, c.kv_heads * c.head_width, c.kv_heads * c.head_width)
@@ -252,44 +252,20 @@ class Transformer(nn.Module):
             )
 
 
-def gpt2(
-    *, vocab_size: int, context_len: int, n_layer: int, n_head: int, n_embd: int, **choices: Any
-) -> TransformerConfig:
+def gpt2(**choices: Any) -> TransformerConfig:
     """GPT-2: learned positions, LayerNorm, GELU, biases, one matrix for embedding and head."""
-    shape = {
-        "norm": "layer",
-        "position": "learned",
-        "mlp": "gelu",
-        "qk_norm": False,
-        "bias": True,
-        "tie": True,
-    }
-    return TransformerConfig(
-        vocab_size,
-        context_len,
-        n_layer,
-        n_head,
-        n_embd,
-        **{**shape, "norm_eps": 1e-5, "init_std": 0.02, **choices},
-    )
+    parts = {"norm": "layer", "position": "learned", "mlp": "gelu", "qk_norm": False, "norm_eps": 1e-5}
+    return TransformerConfig(**{**parts, "bias": True, "tie": True, "init_std": 0.02, **choices})
 
 
-def llama(
-    *, vocab_size: int, context_len: int, n_layer: int, n_head: int, n_embd: int, **choices: Any
-) -> TransformerConfig:
+def llama(**choices: Any) -> TransformerConfig:
     """Llama: rotary positions, RMSNorm, SwiGLU, no biases, no QK-norm."""
-    return TransformerConfig(
-        vocab_size, context_len, n_layer, n_head, n_embd, **{"qk_norm": False, "norm_eps": 1e-5, **choices}
-    )
+    return TransformerConfig(**{"qk_norm": False, "norm_eps": 1e-5, **choices})
 
 
-def qwen3(
-    *, vocab_size: int, context_len: int, n_layer: int, n_head: int, n_embd: int, **choices: Any
-) -> TransformerConfig:
-    """Qwen3: Llama with QK-norm; heads may be wider than n_embd / n_head."""
-    return TransformerConfig(
-        vocab_size, context_len, n_layer, n_head, n_embd, **{"rope_theta": 1e6, **choices}
-    )
+def qwen3(**choices: Any) -> TransformerConfig:
+    """Qwen3: Llama with QK-norm and slower rotation; heads may be wider than n_embd / n_head."""
+    return TransformerConfig(**{"rope_theta": 1e6, **choices})
 
 
 def _divisors(n: int) -> list[int]:

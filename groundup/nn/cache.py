@@ -48,7 +48,7 @@ class KVCache:
         self.has_holes = False
 
     def positions_BT(self, T: int) -> Tensor:
-        """Positions of T new tokens: [1, T] while no row has a hole, else [B, T]. Raises if they do not fit."""
+        """Positions of T new tokens: [1, T] while there are no holes, else [B, T]. Raises if too many."""
         if self.used + T > self.capacity:
             raise ValueError(
                 f"{T} new tokens after {self.used} do not fit: the cache holds {self.capacity} a row. "
