@@ -1,9 +1,10 @@
-"""Sums by tool call: the model copies the operands into `calc`, the engine computes, the model repeats the result.
+"""Sums by tool call: the model copies the operands into `calc`, the engine computes, the model repeats.
 
     user       What is 12 times 34?
     assistant  <call>calc 12*34<result>408<done>12 * 34 = 408.
 
-Add, subtract (below zero too) and multiply whole numbers of one to three digits. The wordings are in calculator_frames.py.
+Add, subtract (below zero too) and multiply whole numbers of one to three digits. The wordings are in
+calculator_frames.py.
 Does not divide: a quotient need not be whole.
 Next: columns.py, the same sums without the tool.
 """
@@ -15,7 +16,7 @@ from functools import cache
 from typing import Literal
 
 from groundup.data.skills import calculator_frames as table
-from groundup.data.skills.frames import Frames, Part, phrase
+from groundup.data.skills.frames import CHINESE_SHARE, Frames, Part, chinese_phrase, phrase
 from groundup.data.skills.skill import Reply, calls_of, last_integer, text_of
 from groundup.data.skills.split import Split, split_of_number, split_of_operands
 from groundup.tokenizer.chat import Call, Message, Result
@@ -77,12 +78,14 @@ class Calculator:
 
         In sums and products the operand named first is `a`, so that the call always copies in reading order.
         """
-        text = _draw(problem.op, rng, frames)
+        chinese = rng.random() < CHINESE_SHARE
+        text = _draw_chinese(problem.op, rng, frames) if chinese else _draw(problem.op, rng, frames)
         if problem.op != "-" and text.index("{b}") < text.index("{a}"):
             text = text.replace("{a}", "{c}").replace("{b}", "{a}").replace("{c}", "{b}")
         if text[0].islower() and rng.random() < 0.6:
             text = text[0].upper() + text[1:]
-        return phrase(text, {"a": str(problem.a), "b": str(problem.b)}, rng, part=frames)
+        say = chinese_phrase if chinese else phrase
+        return say(text, {"a": str(problem.a), "b": str(problem.b)}, rng, part=frames)
 
     def answer(self, problem: Sum, rng: random.Random) -> Reply:
         """The call, the engine's result, and one short sentence."""
@@ -90,7 +93,10 @@ class Calculator:
         return Call("calc", problem.expression), Result(problem.expected), text
 
     def score(self, problem: Sum, reply: Message) -> bool:
-        """The tool was asked the right expression (either order where that is the same) and the text ends in the result."""
+        """The tool was asked the right expression, and the last number of the text is the result.
+
+        In a sum or a product either order of the operands is right.
+        """
         wanted = {problem.expression}
         if problem.op != "-":
             wanted.add(f"{problem.b}{problem.op}{problem.a}")
@@ -130,8 +136,13 @@ def _draw(op: Operator, rng: random.Random, part: Part) -> str:
     return combine(carry, expression, rng, part)
 
 
+def _draw_chinese(op: Operator, rng: random.Random, part: Part) -> str:
+    inner = table.SYMBOLIC[op] if rng.random() < 0.35 else table.WORDED_CHINESE[op]
+    return combine(table.CARRY_CHINESE, inner, rng, part)
+
+
 def combine(carry: Frames, inner: Frames, rng: random.Random, part: Part) -> str:
-    """A carrier with its hole filled; "dev" takes a held-out carrier or a held-out filling, at least one of them."""
+    """A carrier with its hole filled; for "dev" the carrier, the filling or both are held out."""
     outer_part: Part = part
     inner_part: Part = part
     if part == "dev":

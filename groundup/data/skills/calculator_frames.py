@@ -1,7 +1,7 @@
 """How people ask for a sum: expressions, carriers for them, and little stories. Text only; see calculator.py.
 
-An expression is symbolic (`{a}+{b}`), worded (`{a} plus {b}`), a noun (`the sum of {a} and {b}`) or a verb (`add {a} and {b}`); a
-carrier has the hole `{x}` that fits its kind. In stories the operands appear bare.
+An expression is symbolic (`{a}+{b}`), worded (`{a} plus {b}`), a noun (`the sum of {a} and {b}`) or a verb
+(`add {a} and {b}`); a carrier has the hole `{x}` that fits its kind. In stories the operands appear bare.
 """
 
 # ruff: noqa: E501 (one wording a line)
@@ -593,3 +593,58 @@ STORY = {
         My pay is {b} [dollars|euros|pounds] an hour. What do I get for {a} hours?
     """),
 }
+
+# In Chinese, complete: {x} is symbolic or worded as below.
+WORDED_CHINESE = {
+    "+": Frames("""
+        {a}加{b}
+        {a}加上{b}
+        {a} 加 {b}
+        {a}再加{b}
+        {a}和{b}相加
+        {a}与{b}的和
+        {a}和{b}的和
+        {a}跟{b}加起来
+        {a}和{b}加在一起
+        {a}增加{b}
+    """),
+    "-": Frames("""
+        {a}减{b}
+        {a}减去{b}
+        {a} 减 {b}
+        {a}减掉{b}
+        {a}与{b}的差
+        {a}和{b}的差
+        从{a}里减去{b}
+        {a}减少{b}
+        {a}去掉{b}
+        {a}扣除{b}
+    """),
+    "*": Frames("""
+        {a}乘{b}
+        {a}乘以{b}
+        {a} 乘 {b}
+        {a}乘上{b}
+        {a}和{b}相乘
+        {a}与{b}的积
+        {a}和{b}的乘积
+        {a}的{b}倍
+        {a}个{b}
+        {a}跟{b}相乘
+    """),
+}
+
+CARRY_CHINESE = Frames("""
+    {x}[等于多少|是多少|等于几|得多少|得几|一共是多少|等于|是几|结果是多少|结果是什么|等于什么|是多少呢|有多少|的结果][？|?|]
+    {x}[=？|=?|=| =| = ？]
+    {x}[？|?|]
+    [请问|请|帮我|请帮我|麻烦你|麻烦][算一下|计算|算算|计算一下|求一下|算|求出][：|，|]{x}[。|等于多少|的结果|吧|]
+    [算一下|计算|计算一下|算算|算出|求|计算器：|口令：计算|试算|帮我算|给我算][：|]{x}[。|等于多少？|]
+    [你能|你可以|可以|能|能不能|你会][算一下|计算|算算|帮我算|算出|帮我计算]{x}[吗|么|是多少吗|等于多少吗][？|]
+    [告诉我|请告诉我|说说|我想知道|我要知道|给我]{x}[是多少|等于多少|的结果|的答案|等于几][。|吧|]
+    [你知道|知道|知不知道]{x}[是多少|等于多少|等于几][吗|么][？|]
+    {x}[怎么算|，算一下|，结果是？|，答案是多少？|，帮我算一下|，等于多少？|，是多少？|，请计算][。|]
+    [我的作业|题目|数学题|老师问|作业|练习][：|，|]{x}[等于多少|是多少|=？|][？|]
+    [如果|要是|把]{x}，[得到多少|结果是多少|等于多少|是多少|我会得到什么][？|]
+    [用|请用|拿]计算器[算|算一下|计算]{x}[。|]
+""")

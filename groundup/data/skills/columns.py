@@ -3,8 +3,9 @@
     user       What is 47 + 85 in your head?
     assistant  7+5=12 4+8+1=13 132
 
-The request is any addition of calculator.py with a marker ("without the calculator"), so the marker alone decides between this
-and the tool. This is the skill that reinforcement learning improves: every reply can be checked exactly.
+The request is any addition of calculator.py with a marker ("without the calculator"), so the marker alone
+decides between this and the tool. This is the skill that reinforcement learning improves: a reply can be
+checked exactly.
 """
 
 import random
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 
 from groundup.data.skills import calculator_frames as sums
 from groundup.data.skills.calculator import combine
-from groundup.data.skills.columns_frames import MARKED, WHOLE
-from groundup.data.skills.frames import Part, fill, phrase
+from groundup.data.skills.columns_frames import MARKED, WHOLE, WHOLE_CHINESE
+from groundup.data.skills.frames import CHINESE_SHARE, Part, chinese_phrase, fill, phrase
 from groundup.data.skills.skill import Reply, calls_of, last_integer, text_of
 from groundup.data.skills.split import Split, split_of_pair
 from groundup.tokenizer.chat import Message
@@ -63,6 +64,9 @@ class HeadAddition:
 
     def ask(self, problem: Pair, rng: random.Random, frames: Part = "train") -> str:
         """An addition with a marker that forbids the tool. In the text `a` always stands before `b`."""
+        if rng.random() < CHINESE_SHARE:
+            slots = {"a": str(problem.a), "b": str(problem.b)}
+            return chinese_phrase(WHOLE_CHINESE.draw(rng, frames), slots, rng, part=frames)
         text = WHOLE.draw(rng, frames) if rng.random() < 0.3 else _marked(rng, frames)
         if text.index("{b}") < text.index("{a}"):
             text = text.replace("{a}", "{c}").replace("{b}", "{a}").replace("{c}", "{b}")

@@ -1,4 +1,7 @@
-"""How people ask for a sum without the calculator: a marker joined to any request for an addition. Text only; see columns.py."""
+"""How people ask for a sum without the calculator: a marker joined to any request for an addition.
+
+Text only; see columns.py.
+"""
 
 # ruff: noqa: E501 (one wording a line)
 
@@ -79,4 +82,13 @@ WHOLE = Frames("""
     [I want|I'd like|I need] {a} + {b} [without the calculator|in your head|mentally|by hand|no tools used].
     [Calculate|Compute] {a} + {b} [without|without using] [the calculator|a calculator|your calculator|tools|any tool].
     [Calculate|Compute|Solve] {a} plus {b} [yourself|in your head|by hand|mentally|manually].
+""")
+
+WHOLE_CHINESE = Frames("""
+    [心算|口算|请心算|请口算|心算一下|口算一下|手算|笔算|列竖式算|列竖式计算|竖式计算][：|，|]{a}[+|加| + |加上]{b}[等于多少|=？|=?|是多少|。|？|]
+    [不用计算器|不要用计算器|别用计算器|不借助计算器|没有计算器|不用工具|不使用计算器|不准用计算器|不能用计算器|用脑子算][，|：|]{a}[+|加| + |加上]{b}[等于多少|=？|=?|是多少|等于几|得多少][？|]
+    {a}[+|加| + |加上]{b}[等于多少|是多少|等于几|得多少|][？|，|][不用计算器|不要用计算器|别用计算器|心算|口算|请心算|用脑子算|自己算|请口算|不许用工具][。|！|]
+    [你能|你会|可以|能][心算|口算|不用计算器算|不用工具算出|自己算出|在脑子里算]{a}[+|加| + |加上]{b}[吗|是多少吗|等于多少吗][？|]
+    [请|][自己算|在脑子里算|一步一步算|按位算|一位一位地算|列竖式算][一下|]{a}[+|加| + |加上]{b}[，不用计算器|，别用工具|][。|]
+    [请|帮我|][用心算|用口算|用竖式|用笔算|靠自己][算|计算|算出|求]{a}[+|加| + |加上]{b}[。|等于多少？|]
 """)

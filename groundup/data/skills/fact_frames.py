@@ -1,6 +1,7 @@
 """How people ask for a capital, a character's play, a president. Text only; see facts.py.
 
-`{x}` is the country or the character; `{n}` a president's number in digits, `{nth}` as an ordinal (16th, sixteenth).
+`{x}` is the country or the character; `{n}` a president's number in digits, `{nth}` as an ordinal (16th,
+sixteenth).
 """
 
 # ruff: noqa: E501 (one wording a line)

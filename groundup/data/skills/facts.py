@@ -3,13 +3,13 @@
     user       In which play does Ophelia appear?        user       What is the capital of Zorvania?
     assistant  Ophelia appears in Hamlet.                assistant  I don't know that one.
 
-Both skills use the same wordings (fact_frames.py), so only the name can tell them apart. A model that falls back to "I don't know"
-on any unfamiliar wording fails the first; one that always names a city fails the second. Names that are not taught are invented
-(syllables), real (other countries, other books) or one letter away from a taught one.
+Both skills use the same wordings (fact_frames.py), so only the name can tell them apart. A model that falls
+back to "I don't know" on any unfamiliar wording fails the first; one that always names a city fails the
+second. Names that are not taught are invented (syllables), real (other countries, other books) or one
+letter away from a taught one.
 """
 
 import random
-import string
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -25,6 +25,7 @@ from groundup.data.skills.fact_table import (
     names_in,
 )
 from groundup.data.skills.frames import Part, phrase
+from groundup.data.skills.names import invented_name, near_miss
 from groundup.data.skills.skill import Reply, text_of
 from groundup.data.skills.split import Split, split_of_name
 from groundup.tokenizer.chat import Message
@@ -118,7 +119,7 @@ class KnownFacts:
         return (f"President {problem.key} was {problem.value}.",)
 
     def score(self, problem: Fact, reply: Message) -> bool:
-        """The expected name is there, and not only as a part of the question's own name (Lady Macbeth, Macbeth)."""
+        """The expected name is there, and not only inside the question's own (Macbeth in Lady Macbeth)."""
         text, value, key = text_of(reply).lower(), problem.value.lower(), problem.key.lower()
         return text.count(value) > (text.count(key) if value in key else 0) and not refuses(text)
 
@@ -129,7 +130,7 @@ class UnknownFacts:
     name = "unknown_facts"
 
     def problems(self, rng: random.Random, split: Split, n: int) -> list[Unknown]:
-        """n names: presidents by a number too high, and invented (60 %), real (27 %) or near-miss (13 %) names."""
+        """n presidents by a number too high, or invented (60 %), real (27 %) and near-miss (13 %) names."""
         return [self._problem(rng, split) for _ in range(n)]
 
     def _problem(self, rng: random.Random, split: Split) -> Unknown:
@@ -171,44 +172,6 @@ def _real_names(relation: Relation) -> tuple[str, ...]:
     return names_in(OTHER_PLACES if relation == "capital" else OTHER_CHARACTERS)
 
 
-ONSETS = ("", "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kr", "l", "m", "n", "p", "pl",
-          "qu", "r", "s", "sh", "sk", "st", "t", "th", "tr", "v", "w", "x", "y", "z", "zh")  # fmt: skip
-VOWELS = ("a", "e", "i", "o", "u", "a", "e", "i", "o", "u", "ai", "ee", "ei", "oo", "ou", "ia", "y")
-CODAS = ("", "", "", "", "l", "m", "n", "r", "s", "t", "k", "x", "nd", "rn", "th", "ld", "rk", "ng")
-ENDINGS = {
-    "capital": ("ia", "land", "stan", "a", "or", "ova", "and", "onia", "istan", "any", "os", "una", "istria", "ark", "", "", ""),
-    "play": ("o", "a", "us", "ia", "io", "el", "ius", "ine", "ard", "in", "ora", "ette", "an", "", "", "", ""),
-}  # fmt: skip
-
-
-def invented_name(relation: Relation, rng: random.Random) -> str:
-    """A capitalised name of one to three syllables that no map and no play has."""
-
-    def pick(options: tuple[str, ...]) -> str:
-        return options[int(rng.random() * len(options))]
-
-    while True:
-        name = "".join(pick(ONSETS) + pick(VOWELS) + pick(CODAS) for _ in range(1 + int(rng.random() * 2.4)))
-        ending = pick(ENDINGS[relation])
-        name = name.rstrip("aeiouy") + ending if ending[:1] in tuple("aeiou") else name + ending
-        name = name.capitalize()
-        if (
-            3 <= len(name) <= 12
-            and name not in CAPITALS
-            and name not in PLAYS
-            and name not in _real_names(relation)
-        ):
-            return name
-
-
-def near_miss(name: str, rng: random.Random) -> str:
-    """The name with one of its letters changed, which makes it a name that is not taught."""
-    places = [i for i, c in enumerate(name) if c.islower()]
-    i = places[int(rng.random() * len(places))]
-    others = [c for c in string.ascii_lowercase if c != name[i]]
-    return name[:i] + others[int(rng.random() * len(others))] + name[i + 1 :]
-
-
 def ordinal(n: int) -> str:
     """The number as an ordinal in digits.
 
@@ -220,8 +183,8 @@ def ordinal(n: int) -> str:
 
 
 _LOW = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
-    "sixteenth seventeenth eighteenth nineteenth"
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+    "fifteenth sixteenth seventeenth eighteenth nineteenth"
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 

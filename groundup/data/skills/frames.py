@@ -1,13 +1,16 @@
 """Many ways to say one thing: patterns with choices, and the accidents of how people type.
 
-A pattern is a line of text with `[this|that|]` for a choice (nested, an empty arm means "or nothing") and `{slot}` for
-what the caller fills in. About 12 % of the lines, chosen by a hash of the line, are held out: `part="dev"` draws only from
-them and `part="train"` never does, so unseen wording can be measured while a mix is being chosen.
+A pattern is a line of text with `[this|that|]` for a choice (nested, an empty arm means "or nothing") and
+`{slot}` for what the caller fills in. About 12 % of the lines, chosen by a hash of the line, are held out:
+`part="dev"` draws only from them and `part="train"` never does, so unseen wording can be measured while a
+mix is being chosen.
 
 `phrase` then does what people do: an opener, a closer, no capital, no question mark, a slip of the finger.
 Does not vary the facts of a request: slots are filled after the slips are made.
 Next: calculator.py, the simplest skill that uses this.
 """
+
+# ruff: noqa: E501 (one wording a line)
 
 import random
 import re
@@ -22,6 +25,7 @@ from groundup.data.skills.split import percentile
 
 Part = Literal["train", "dev", "all"]
 HELD_OUT_PERCENT = 12
+CHINESE_SHARE = 0.05  # of the requests of a skill that is taught mainly in English
 
 Node = tuple["str | tuple[Node, ...]", ...]  # a sequence of literal strings and of choices between sequences
 
@@ -212,7 +216,7 @@ def fill(text: str, slots: Mapping[str, str]) -> str:
     >>> fill("Spell {w}.", {"w": "cat"})
     'Spell cat.'
     """
-    for name, value in slots.items():
+    for name, value in slots.items() if "{" in text else ():
         text = text.replace("{" + name + "}", value)
     return text
 
@@ -220,7 +224,7 @@ def fill(text: str, slots: Mapping[str, str]) -> str:
 def phrase(
     text: str, slots: Mapping[str, str], rng: random.Random, *, part: Part = "train", bare: float = 0.0
 ) -> str:
-    """An English request as somebody might type it: slips, filled slots, opener, closer, case, punctuation.
+    """An English request as typed by somebody: slips, filled slots, opener, closer, case, punctuation.
 
     `bare` is the share that gets neither opener nor closer whatever the dice say.
     """

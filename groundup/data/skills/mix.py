@@ -1,10 +1,12 @@
 """The training set: all skills, weighted, some of them joined into longer conversations.
 
-Example i is a pure function of (seed, i): any part of the set can be made again alone, in any order, on any machine.
-The weights are numbers of examples, not of tokens. Next: groundup/data/packing.py, which puts conversations into batches.
+Example i is a pure function of (seed, i): any part of the set can be made again alone, in any order, on any
+machine. The weights are numbers of examples, not of tokens. Next: groundup/data/packing.py, which puts
+conversations into batches.
 """
 
 import random
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -65,7 +67,7 @@ SKILLS = (
 
 @dataclass(frozen=True)
 class Example:
-    """A conversation, the skill of its last exchange ("multi_turn" for more than one) and what its last reply must contain."""
+    """A conversation of one skill, or of several ("multi_turn"); `expected` belongs to the last reply."""
 
     conversation: Conversation
     skill: str
@@ -95,9 +97,8 @@ class Mix:
 
     @cached_property
     def _skills(self) -> dict[str, Skill]:
-        extra = invented_words(
-            python_rng(self.seed, "skills.words"), int(len(self.words) * self.config.invented_words)
-        )
+        count = int(len(self.words) * self.config.invented_words)
+        extra = invented_words(python_rng(self.seed, "skills.words"), count)
         return skills((*self.words, *extra), self.config)
 
     @cached_property
@@ -113,8 +114,7 @@ class Mix:
         return Example(Conversation(messages), name, problem.expected, (problem,))
 
     def _pick(self, rng: random.Random) -> str:
-        u = rng.random() * self._cumulative[-1]
-        return next(name for name, edge in zip(SKILLS, self._cumulative, strict=True) if u < edge)
+        return SKILLS[bisect(self._cumulative, rng.random() * self._cumulative[-1])]
 
     def _exchange(
         self, name: str, rng: random.Random, problem: Any = None
@@ -125,7 +125,7 @@ class Mix:
         return (user(skill.ask(problem, rng, self.frames)), assistant(*skill.answer(problem, rng))), problem
 
     def _longer(self, rng: random.Random) -> Example:
-        """Two or three exchanges; often a greeting first, the same skill again, or thanks or goodbye at the end."""
+        """Two or three exchanges; often a greeting first, the same skill again, or thanks or goodbye last."""
         plan: list[tuple[str, Any]] = []
         if rng.random() < 0.25:
             plan.append(("small_talk", Talk("greeting", "zh" if rng.random() < 0.2 else "en")))

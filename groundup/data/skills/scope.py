@@ -3,8 +3,9 @@
     user       Write a poem about the sea.
     assistant  Sorry, I can't do that yet. I can do sums, spell words, count letters and tell you a few facts.
 
-The requests come from many themes (scope_frames.py); some name what is taught but ask something else about it, so that the question
-decides and not the name. Must not swallow the other skills: keep its weight in the mix small.
+The requests come from many themes (scope_frames.py); some name what is taught but ask something else about
+it, so that the question decides and not the name. Must not swallow the other skills: keep its weight in the
+mix small.
 """
 
 import random

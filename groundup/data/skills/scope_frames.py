@@ -1,7 +1,9 @@
-"""Requests that the assistant cannot serve, in English and in Chinese, from many themes. Text only; see scope.py.
+"""Requests that the assistant cannot serve, in English and in Chinese, from many themes. Text only; see
+scope.py.
 
-`{topic}`, `{place}`, `{person}`, `{language}`, `{thing}`, `{food}`, `{sentence}` are filled from the word lists below. Some lines name what
-is taught (France, Hamlet, Lincoln, a sum) but ask something else about it: the question decides, not the name.
+`{topic}`, `{place}`, `{person}`, `{language}`, `{thing}`, `{food}`, `{sentence}` are filled from the word
+lists below. Some lines name what is taught (France, Hamlet, Lincoln, a sum) but ask something else about
+it: the question decides, not the name.
 """
 
 # ruff: noqa: E501 (one wording a line)

@@ -1,8 +1,8 @@
 """What every skill promises, so that training and the exam can treat them alike.
 
-A skill makes bare problems (`problems`), words one as a request (`ask`), knows the reply it teaches (`answer`) and judges
-any reply (`score`). The exam keeps problems and scoring and brings wordings of its own.
-Next: calculator.py, then mix.py, which joins all skills into a training set.
+A skill makes bare problems (`problems`), words one as a request (`ask`), knows the reply it teaches
+(`answer`) and judges any reply (`score`). The exam keeps problems and scoring and brings wordings of its
+own. Next: calculator.py, then mix.py, which joins all skills into a training set.
 """
 
 import random

@@ -1,10 +1,13 @@
 """Greetings, thanks, goodbye and "who are you?", answered in the language of the request.
 
-    user       Who made you?                                        user       你是谁？
-    assistant  I was trained from scratch by the groundup project.  assistant  我是 groundup，一个从零训练的小语言模型。
+    user       Who made you?
+    assistant  I was trained from scratch by the groundup project.
+    user       你是谁？
+    assistant  我是 groundup，一个小语言模型。
 
-Seven intents in two languages, one or two canonical replies each: few replies make a small model certain, and make scoring exact.
-The wordings are in smalltalk_frames.py. Does not hold an open conversation: anything else is scope.py's.
+Seven intents in two languages, one canonical reply each (the table allows more): few replies make a small
+model certain, and make scoring exact. The wordings are in smalltalk_frames.py. Does not hold an open
+conversation: anything else is scope.py's.
 """
 
 import random
@@ -65,7 +68,7 @@ class SmallTalk:
         self.chinese = chinese  # share of requests in Chinese
 
     def problems(self, rng: random.Random, split: Split, n: int) -> list[Talk]:
-        """n intents, each as likely as any other; identity and ability twice, for they can be asked in most ways."""
+        """n intents, all as likely, but identity and ability twice: they can be asked in most ways."""
         intents = (*INTENTS, "identity", "ability")
         return [
             Talk(intents[int(rng.random() * len(intents))], "zh" if rng.random() < self.chinese else "en")

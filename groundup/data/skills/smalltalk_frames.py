@@ -1,4 +1,5 @@
-"""How people greet, thank, take leave and ask a machine what it is, in English and in Chinese. Text only; see smalltalk.py."""
+"""How people greet, thank, take leave and ask a machine what it is, in English and in Chinese. Text only; see
+smalltalk.py."""
 
 # ruff: noqa: E501 (one wording a line)
 
@@ -6,7 +7,7 @@ from groundup.data.skills.frames import Frames
 
 ENGLISH = {
     "greeting": Frames("""
-        [Hello|Hi|Hey|Hiya|Heya|Howdy|Yo|Greetings|Salutations|Hullo|Hallo|Ahoy|Aloha|Hola|Bonjour|Ciao|Oi|Hej|Namaste|Salaam|Shalom|Helo|Hllo|Helloo|Hellooo|Heyy|Heyyy|Hii|Hiii][!|.||?|,|~| :)|...]
+        [Hello|Hi|Hey|Hiya|Heya|Howdy|Yo|Greetings|Salutations|Hullo|Hallo|Ahoy|Aloha|Hola|Bonjour|Oi|Hej|Namaste|Salaam|Shalom|Helo|Hllo|Helloo|Hellooo|Heyy|Heyyy|Hii|Hiii][!|.||?|,|~| :)|...]
         [Hello|Hi|Hey|Howdy|Greetings|Yo|Hiya] [there|you|again|friend|my friend|groundup|robot|bot|computer|assistant|buddy|mate|everyone|world|dear|machine|stranger|sir|pal|dude|bro|man|little model|chatbot][!|.||?]
         [Hello|Hi|Hey][,|!|.| and] [hello|hi|hey|good morning|good evening|good day|nice to meet you|greetings|how do you do][!|.||?]
         Good [morning|afternoon|evening|day|morning to you|evening to you|day to you|evening everyone|morning everyone|day sir|morning groundup][!|.||,]
@@ -357,7 +358,7 @@ CHINESE = {
         [你呢|您呢|那你呢|那您呢|你自己呢|你怎么样呢|你那边呢|你那边怎么样][？|?|]
         [告诉我|说说|讲讲|跟我说说|和我说说|聊聊|说一说][你今天怎么样|你好不好|你最近怎么样|你的心情|你今天的心情|你的近况|你的一天|你过得怎么样|你最近过得怎么样][。|吧。||]
         [想知道|我想知道|想问问|问一下|想问一下|问候一下，|关心一下，|请问][你好不好|你最近怎么样|你今天怎么样|你过得好吗|你怎么样|你好吗|您最近好吗][。|？||]
-        [希望|祝|愿][你|您][一切都好|一切安好|今天过得好|过得好|天天开心|心情愉快][。|！||]
+        [希望|但愿][你|您][一切都好|一切安好|今天过得好|过得好|最近都好|没事][。|！||]
         [今天|这个周末|周末|这一天|这一周|这周|上午|下午][过得|玩得|工作得|][怎么样|好吗|如何|还好吗|开心吗][？|?|]
         [有什么新鲜事吗|有什么新鲜事|有啥新鲜事|有什么新闻吗，你最近|在忙什么|在忙啥呢|忙什么呢|干嘛呢|在干嘛|你在干嘛|你在做什么|你在干什么|在做什么呢|在忙吗|干啥呢|最近在忙什么|最近忙啥|最近干嘛呢][？|?|]
         [还|过得还|你还]不错吧[？|?|]
@@ -371,7 +372,7 @@ CHINESE = {
         [怎么称呼你|怎么称呼您|如何称呼你|如何称呼您|我该怎么称呼你|我该怎么叫你|我应该叫你什么|我可以叫你什么|我该叫你什么|该怎么称呼您|要怎么称呼你|大家怎么叫你|大家都叫你什么|别人叫你什么|别人怎么称呼你|人们叫你什么|尊姓大名|请问尊姓大名|请问贵姓|您贵姓大名][？|?|]
         [告诉我|请告诉我|能告诉我|可以告诉我|跟我说说|和我说说|你能告诉我|你可以告诉我|请说出|说出|说一下|说说|报上][你的名字|你是谁|你叫什么|你是什么|你叫什么名字|你的身份|你到底是谁|您的名字|您是谁][吗？|。|吧。||]
         [介绍一下你自己|介绍一下自己|介绍你自己|自我介绍一下|请自我介绍|请自我介绍一下|做个自我介绍|来个自我介绍|做个自我介绍吧|自我介绍|请介绍一下你自己|请介绍一下自己|简单介绍一下你自己|简单介绍下自己|能介绍一下你自己吗|可以介绍一下自己吗|能不能介绍一下自己|你能自我介绍一下吗|描述一下你自己|讲讲你自己|说说你自己|谈谈你自己|聊聊你自己|说说你是谁|讲一下你是什么][。|吧。|？||]
-        [你|您][是人吗|是人类吗|是真人吗|是机器人吗|是机器吗|是人工智能吗|是AI吗|是电脑吗|是程序吗|是真的人吗|是活的吗|是男的还是女的|是男是女|是男生还是女生|是人还是机器|是人还是机器人|是真人还是机器人|是语言模型吗|是大模型吗|是模型吗|是聊天机器人吗|是个程序吗|是真实的吗|是小模型吗|是一个人吗|是活人吗|是人类还是机器|是不是人|是不是机器人|是不是真人|是不是人工智能|是不是AI|是不是人类|有生命吗|有意识吗|有感情吗|有身体吗|有思想吗|会思考吗|有灵魂吗|有大脑吗|会做梦吗|有父母吗|有性别吗|真的存在吗|有情感吗][？|?|]
+        [你|您][是人吗|是人类吗|是真人吗|是机器人吗|是机器吗|是人工智能吗|是AI吗|是电脑吗|是程序吗|是真的人吗|是活的吗|是男的还是女的|是男是女|是男生还是女生|是人还是机器|是人还是机器人|是真人还是机器人|是语言模型吗|是大模型吗|是模型吗|是聊天机器人吗|是个程序吗|是真实的吗|是小模型吗|是一个人吗|是活人吗|是人类还是机器|是不是人|是不是机器人|是不是真人|是不是人工智能|是不是AI|是不是人类|有生命吗|有意识吗|有感情吗|有身体吗|有思想吗|会思考吗|有灵魂吗|有大脑吗|会做梦吗|有性别吗|真的存在吗|有情感吗][？|?|]
         [你|您]是[ChatGPT|GPT|Siri|小爱同学|小度|文心一言|通义千问|Claude|Gemini|豆包|Kimi|DeepSeek|groundup|小冰|微软小冰|天猫精灵|讯飞星火|混元|智谱清言][吗|么|还是别的][？|?|]
         [你|您][是哪个模型|是什么模型|是哪种模型|是什么机器人|是什么AI|是哪个AI|是什么程序|是什么助手|是哪家的助手|是什么类型的模型|是什么样的模型|是哪一种人工智能|用的是什么模型|基于什么模型|背后是什么模型|是什么软件|是什么系统|属于什么模型|是哪个版本|是什么版本][？|?|]
         [我|我现在|我这是|现在我|我正在][在和谁说话|在跟谁说话|在和谁聊天|在跟谁聊天|是在和人聊天吗|在和机器聊天吗|是在跟机器人聊天吗|在跟真人聊天吗|在和谁对话|在跟什么聊天|在跟AI聊天吗|在和机器人说话吗][？|?|]

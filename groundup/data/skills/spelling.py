@@ -3,9 +3,10 @@
     spell      ` s t r a w b e r r y`
     count r    ` s t r1 a w b e r2 r3 y. The letter r occurs 3 times.`
 
-A model reads a word as a few multi-letter tokens and must learn which letters are inside each; a space before every letter
-makes the answer the same token for a letter wherever it stands. The running count sits on the hits only, so counting is a
-short walk and never a sum at the end. Words come from the caller; wordings are in spelling_frames.py.
+A model reads a word as a few multi-letter tokens and must learn which letters are inside each; a space
+before every letter makes the answer the same token for a letter wherever it stands. The running count sits
+on the hits only, so counting is a short walk and never a sum at the end. Words come from the caller;
+wordings are in spelling_frames.py.
 """
 
 import random
@@ -15,8 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from groundup.base.errors import DataError
 from groundup.data.skills import spelling_frames as table
-from groundup.data.skills.frames import Part, fill, phrase
+from groundup.data.skills.frames import CHINESE_SHARE, Part, chinese_phrase, fill, phrase
 from groundup.data.skills.skill import Reply, text_of
 from groundup.data.skills.split import SPLITS, Split, split_of_word
 from groundup.tokenizer.chat import Message
@@ -101,8 +103,9 @@ class WordPool:
         plain, doubled = self._sides[split]
         words = (doubled if rng.random() < DOUBLED_SHARE else plain) or plain or doubled
         if not words:
-            raise ValueError(
-                f"none of the {len(self.words)} words belongs to the split {split!r}: pass more words"
+            raise DataError(
+                f"None of the {len(self.words)} words may be used for {split!r}. Words need 2 to 16 letters a-z; pass "
+                "a few hundred, for each belongs to one split."
             )
         return words[int(rng.random() * len(words))]
 
@@ -121,7 +124,10 @@ class Spelling:
 
     def ask(self, problem: Word, rng: random.Random, frames: Part = "train") -> str:
         """The word in one of the SPELL frames."""
-        return phrase(table.SPELL.draw(rng, frames), {"w": _dressed(problem.word, rng)}, rng, part=frames)
+        slots = {"w": _dressed(problem.word, rng)}
+        if rng.random() < CHINESE_SHARE:
+            return chinese_phrase(table.SPELL_CHINESE.draw(rng, frames), slots, rng, part=frames)
+        return phrase(table.SPELL.draw(rng, frames), slots, rng, part=frames)
 
     def answer(self, problem: Word, rng: random.Random) -> Reply:
         """The letters, nothing else."""
@@ -141,7 +147,7 @@ class Counting:
         self.pool = WordPool(words)
 
     def problems(self, rng: random.Random, split: Split, n: int) -> list[Letter]:
-        """n pairs: a letter that repeats in the word (45 %), any letter of it (37 %), any letter at all (18 %)."""
+        """n pairs; the letter repeats in the word (45 %), is in it (37 %) or is any at all (18 %)."""
         return [self._problem(rng, split) for _ in range(n)]
 
     def _problem(self, rng: random.Random, split: Split) -> Letter:
@@ -154,12 +160,13 @@ class Counting:
         """Word and letter in one of the COUNT frames, the letter in one of its dresses."""
         bare = {"L": problem.letter, "U": problem.letter.upper()}
         slots = {"w": _dressed(problem.word, rng), **bare}
-        text = table.COUNT.draw(rng, frames)
+        chinese = rng.random() < CHINESE_SHARE
+        text = (table.COUNT_CHINESE if chinese else table.COUNT).draw(rng, frames)
         if "{ls}" in text:
             slots = {"ls": fill(table.LETTERS.draw(rng, "all"), bare), **slots}
         if "{l}" in text:
             slots = {"l": fill(table.LETTER.draw(rng, "all"), bare), **slots}
-        return phrase(text, slots, rng, part=frames)
+        return (chinese_phrase if chinese else phrase)(text, slots, rng, part=frames)
 
     def answer(self, problem: Letter, rng: random.Random) -> Reply:
         """The spelling with running counts and the total."""

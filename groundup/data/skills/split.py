@@ -1,13 +1,16 @@
 """Who may see what: the one set of rules that keeps exam material out of training.
 
-Training (`mix.py`) and the exam both ask these functions, so the two can never disagree. Every rule is a stable hash of
-the thing itself, never of its position in a list: adding words or names moves nothing from one side to the other.
+Training (`mix.py`) and the exam both ask these functions, so the two can never disagree. Every rule is a
+stable hash of the thing itself, never of its position in a list: adding words or names moves nothing to
+another side.
 
 - words are split 80 / 10 / 10 (train / dev / test); the four famous ones are always test.
-- numbers 10..999, as operands of the calculator or of head addition, are split 80 / 10 / 10. The digits 0..9 are not
-  reserved: there are only ten, each is a case of its own (times zero, times one), and they occur inside every other
-  number anyway, so holding one out would test nothing and take a tenth of the simplest sums away.
-- an unordered pair of two-digit numbers is held out if either number is, and of the rest 80 / 10 / 10 by pair.
+- numbers 10..999, as operands of the calculator or of head addition, are split 80 / 10 / 10. The digits
+  0..9 are not reserved: there are only ten, each is a case of its own (times zero, times one), and they
+  occur inside every other number anyway, so holding one out would test nothing and take a tenth of the
+  simplest sums away.
+- an unordered pair of two-digit numbers is held out if either number is, and of the rest 80 / 10 / 10 by
+  pair, for both arithmetic skills.
 - invented names, and real names that are not taught, are split 80 / 10 / 10.
 - facts are the same everywhere (they are what is taught); only the wording of the question differs.
 
@@ -77,7 +80,7 @@ def split_of_name(name: str) -> Split:
 
 
 def split_of_operands(a: int, b: int) -> Split | None:
-    """The side that may give `a` and `b` to the calculator; None where the operands belong to different sides.
+    """The side that may give `a` and `b` to the calculator; None where they belong to two sides.
 
     A dev or test problem has at least one reserved operand (or a reserved two-digit pair) and no operand of
     another side except a digit 0..9; a training problem has none that is reserved.

@@ -1,14 +1,20 @@
 """Words to spell when the corpus gives too few: pronounceable inventions from English pieces.
 
-Real words teach more, so callers pass corpus words and `mix.py` adds a share of these: they bring letter sequences that
-the corpus words lack, and a model that must spell any word has to know the letters of every token.
+Real words teach more, so callers pass corpus words and `mix.py` adds a share of these: they bring letter
+sequences that the corpus words lack, and a model that must spell any word has to know the letters of every
+token.
 """
 
 import random
 
-ONSETS = "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sl sm sn sp st str sw t th tr v w wh y z".split()
+ONSETS = (
+    "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sl sm sn sp st str sw t th tr "
+    "v w wh y z"
+).split()
 VOWELS = "a e i o u a e i o u ai ea ee oo ou ie oa y au".split()
-CODAS = "b ck d ff g ll m mm n nn nd ng nk nt p pp r rr rd rk rm rn rt s ss st t tt tch th x zz ll ss tt bb dd gg".split()
+CODAS = (
+    "b ck d ff g ll m mm n nn nd ng nk nt p pp r rr rd rk rm rn rt s ss st t tt tch th x zz ll ss tt bb dd gg"
+).split()
 ENDINGS = "ing er ed ly ness ment tion able ful less y le ish ous est al ive ity".split()
 
 
