@@ -94,9 +94,7 @@ def set_threads(n: int | None = None) -> int:
 
 
 def usable_cores() -> int:
-    """The cores that this process may use: its affinity mask, and the CPU quota of its container (cgroup v1
-    or v2).
-    """
+    """The cores that this process may use: its affinity mask and its container's quota (cgroup v1 or v2)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     quota = _cpu_quota(Path("/sys/fs/cgroup"))
     return max(1, min(cores, math.ceil(quota))) if quota else cores

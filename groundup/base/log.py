@@ -42,8 +42,7 @@ class EventLog:
         self._mended = False
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Append one event, flushed to the operating system before this returns; print it if it is of a
-        printed kind.
+        """Append one event, handed to the operating system before this returns, and print a printed kind.
 
         A number that is not finite is kept as the text "nan", "inf" or "-inf", because JSON has no such
         numbers.

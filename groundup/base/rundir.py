@@ -70,10 +70,8 @@ class RunDir:
         if changed and not update:
             raise RunDirError(
                 f"{path} holds a different run. What differs (there -> asked for): {'; '.join(changed)}. "
-                "Choose another "
-                f"folder with --out DIR, repeat that run with `groundup run {path / 'recipe.toml'} --out "
-                f"{path}`, or "
-                "add --update to carry on there with the new settings."
+                "Choose another folder with --out DIR, add --update to carry on there with the new settings, "
+                f"or repeat that run with `groundup run {path / 'recipe.toml'} --out {path}`."
             )
         path.mkdir(parents=True, exist_ok=True)
         _lock(path)
@@ -82,15 +80,13 @@ class RunDir:
             write_atomic(path / "recipe.toml", to_toml(wanted))
         if changed or not (path / "run.json").exists():
             write_json(path / "run.json", provenance(recipe, seed))
-        events.write("open", recipe=recipe, seed=seed, changed=changed)
+        events.write("open", changed=changed, **provenance(recipe, seed))  # a resumed run may have new code
         return cls(path, recipe, seed, events)
 
     def stage(self, name: str, inputs: Mapping[str, Any]) -> "Stage":
-        """The stage of this name, made from `inputs` (plain values or dataclasses, and digests of stages
-        read).
+        """The stage of this name, made from `inputs`: plain values, dataclasses, digests of stages.
 
-        If its folder was made from other inputs, that folder moves to `replaced/` and the stage starts
-        afresh.
+        If its folder was made from other inputs, it moves to `replaced/` and the stage starts afresh.
         """
         plain = to_dict(dict(inputs))
         stage = Stage(self.path / name, name, plain, digest({"stage": name, **plain}))
@@ -115,9 +111,7 @@ class Stage:
 
     @property
     def done(self) -> bool:
-        """Whether the stage was finished from these inputs and every file that it left is there, in its
-        size.
-        """
+        """Whether it was finished from these inputs, and every file that it left is there in its size."""
         if not (self.dir / "stage.json").exists():
             return False
         finished = self._finished
@@ -189,9 +183,7 @@ def provenance(recipe: str, seed: int) -> dict[str, Any]:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """The commit of the source tree and whether it has changes, or None where there is no git tree (or no
-    git).
-    """
+    """The commit of the source tree and whether it has changes, or None without a git tree or without git."""
 
     def git(*words: str) -> str:
         done = subprocess.run(
@@ -209,9 +201,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _changes(path: Path, wanted: dict[str, Any]) -> list[str]:
-    """How the run in `path` differs from the wanted one; raises RunDirError if it holds something else than a
-    run.
-    """
+    """How the run in `path` differs from the wanted one. Raises RunDirError if it holds no run but files."""
     if (path / "recipe.toml").exists():
         return diff(load_toml(path / "recipe.toml"), wanted)
     if path.exists() and any(not p.name.startswith(".") for p in path.iterdir()):

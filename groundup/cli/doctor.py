@@ -41,9 +41,7 @@ MARKS = {"ok": " ok ", "note": "note", "bad": "BAD "}
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's: `level` ok, note (worth knowing) or bad (something will not work); `todo` the
-    cure.
-    """
+    """One line: `level` is ok, note (worth knowing) or bad (something will not work); `todo` is the cure."""
 
     level: Literal["ok", "note", "bad"]
     text: str
@@ -158,9 +156,7 @@ def check_memory() -> Iterator[Finding]:
 
 
 def check_folders() -> Iterator[Finding]:
-    """The folder for runs and the cache: can they be written, how much room is there, what is in the
-    cache.
-    """
+    """The folder for runs and the cache: can they be written, how much room, what is in the cache."""
     for what, folder in (("this folder", Path.cwd()), ("cache folder", cache_dir())):
         yield _writable(what, folder)
         free = shutil.disk_usage(_nearest(folder)).free

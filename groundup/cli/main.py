@@ -60,9 +60,7 @@ ROAD = {  # floor: the step of the road that it is, from the ground up
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command line (without the program's name; None takes it from the process). Returns the exit
-    code.
-    """
+    """Run one command line, by default this process's, and return the exit code."""
     sys.excepthook = _our_bug
     for stream in (sys.stdout, sys.stderr):  # a terminal that has no Chinese shows \\u4f60 instead of failing
         if isinstance(stream, io.TextIOWrapper):
@@ -168,9 +166,7 @@ def _listed(label: str, names: list[str]) -> str:
 
 
 def _our_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Python's last resort for an exception that nobody caught (it then exits with 1): say whose fault it
-    is.
-    """
+    """The last resort for an exception that nobody caught (Python then exits with 1): say whose fault it is."""
     traceback.print_exception(kind, error, trace)
     if issubclass(kind, MemoryError):
         print(
