@@ -24,9 +24,7 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The torch device of this name; "auto" is the GPU if there is one, else the CPU. Raises ConfigError if
-    absent.
-    """
+    """The torch device of this name; "auto" is the GPU if there is one. ConfigError if it is not there."""
     import torch
 
     kind, _, index = name.partition(":")

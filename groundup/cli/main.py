@@ -166,7 +166,7 @@ def _listed(label: str, names: list[str]) -> str:
 
 
 def _our_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """The last resort for an exception that nobody caught (Python then exits with 1): say whose fault it is."""
+    """The last resort for an exception that nobody caught (Python then exits with 1): it is our bug."""
     traceback.print_exception(kind, error, trace)
     if issubclass(kind, MemoryError):
         print(
