@@ -156,10 +156,12 @@ def _pip_download(source: Source, folder: Path) -> Path:
             " Add it with: python -m ensurepip"
         )
     if ran.returncode:
-        errors = [
-            line for line in ran.stderr.splitlines() if line.startswith("ERROR")
-        ] or ran.stderr.splitlines()
-        raise FetchError(_no_network(source, f"pip said: {errors[-1] if errors else 'nothing'}"))
+        lines = ran.stderr.splitlines() or ["nothing"]
+        # Without a network pip warns of broken connections, then ends with "No matching distribution".
+        telling = [line for line in lines if "connection broken" in line] or [
+            x for x in lines if "ERROR" in x
+        ]
+        raise FetchError(_no_network(source, f"pip said: {(telling or lines)[-1]}"))
     got = list(folder.iterdir())
     if [path.name for path in got] != [source.archive]:
         raise FetchError(
