@@ -245,7 +245,10 @@ def report(
         write_json(stage.dir / "summary.json", summary)
         draw_losses(run_dir, stage.dir / "loss.png")
         checkpoint.copy(
-            train_stage.dir / trained["best"], run_dir.path / "model", extra={"bits_per_byte": score.value}
+            train_stage.dir / trained["best"],
+            run_dir.path / "model",
+            extra={"bits_per_byte": score.value},
+            training=False,
         )
         stage.finish(summary=summary)
     return in_words(run_dir, stage.record["summary"])

@@ -95,7 +95,10 @@ class Muon(torch.optim.Optimizer):
         updates = []
         by_shape = defaultdict(list)
         for matrix in matrices:
-            momentum = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
+            state = self.state[matrix]
+            if "momentum" not in state:
+                state["momentum"] = torch.zeros_like(matrix)
+            momentum = state["momentum"]
             gradient = cast(Tensor, matrix.grad)
             momentum.lerp_(gradient, 1 - group["momentum"])
             update = gradient.lerp(momentum, group["momentum"])  # Nesterov: look one momentum step ahead

@@ -106,29 +106,32 @@ def save(
         _write_manifest(fresh, manifest)
 
 
-def copy(source: str | Path, target: str | Path, *, extra: Mapping[str, Any]) -> None:
-    """The checkpoint `source` under another path, with `extra` in its manifest. Takes no disk space where
-    links work.
+def copy(source: str | Path, target: str | Path, *, extra: Mapping[str, Any], training: bool = True) -> None:
+    """The checkpoint `source` under another path, with `extra` added to its manifest.
+
+    Files are linked where the disk can, which takes no room and no time. `training=False` leaves the training
+    state behind, which is two thirds of the bytes.
     """
     source = Path(source)
     manifest = _manifest(source)
+    files = {
+        name: file for name, file in manifest.files.items() if training or not name.startswith("training.")
+    }
     with atomic_dir(target) as fresh:
-        for name in manifest.files:
+        for name in files:
             try:
                 os.link(source / name, fresh / name)  # safe: checkpoints are replaced, never written into
             except OSError:
                 shutil.copyfile(source / name, fresh / name)
-        _write_manifest(fresh, dataclasses.replace(manifest, extra={**manifest.extra, **extra}))
+        _write_manifest(fresh, dataclasses.replace(manifest, files=files, extra={**manifest.extra, **extra}))
 
 
 def load(
     path: str | Path, *, device: str | torch.device = "cpu", tokenizer: Tokenizer | None = None
 ) -> Checkpoint:
-    """The model in this directory, every byte checked. With `tokenizer`, refuses weights made for another
-    one.
+    """The model in this directory, every byte checked. With `tokenizer`, refuses weights made for another.
 
-    Raises CheckpointError that names the file, what is wrong with it, and the newest valid checkpoint beside
-    it.
+    Raises CheckpointError that names the file, what is wrong with it, and the newest valid one beside it.
     """
     path = Path(path)
     manifest = verify(path)

@@ -224,6 +224,14 @@ def test_a_copy_is_a_checkpoint_of_its_own(tmp_path):
     assert best.manifest.extra == {"source": "x", "evaluation": {"loss": 2.0}}
 
 
+def test_a_copy_can_leave_the_training_state_behind(tmp_path):
+    last = save(tmp_path / "last", step=1, training={"m": torch.zeros(9)})
+    checkpoint.copy(last, tmp_path / "model", extra={}, training=False)
+    names = {p.name for p in (tmp_path / "model").iterdir()}
+    assert names == {"manifest.json", "model.safetensors", "tokenizer.json"}
+    assert checkpoint.load(tmp_path / "model").step == 1
+
+
 def test_find_takes_a_checkpoint_or_a_finished_run_and_never_guesses(tmp_path):
     direct = save(tmp_path / "runs" / "a" / "model")
     assert checkpoint.find(direct) == direct
