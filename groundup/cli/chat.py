@@ -138,8 +138,10 @@ class Session:
             self.answer(line)
 
     def obey(self, line: str) -> None:
-        """A command, with its one argument if it takes one."""
+        """A command, whole or as its first letters, with its one argument if it takes one."""
         name, _, argument = line.partition(" ")
+        meant = [command for command in COMMANDS if command.startswith(name)]
+        name = meant[0] if len(meant) == 1 else name
         match name:
             case "/help":
                 print("\n".join(f"  {command:<13} {what}" for command, what in COMMANDS.items()))
@@ -150,7 +152,7 @@ class Session:
                 if argument:
                     self.params = replace(self.params, temperature=number(argument))
                 print(f"  (temperature {self.params.temperature:g})")
-            case "/quit" | "/exit":
+            case "/quit":
                 self.over = True
             case _:
                 raise UserError(

@@ -113,8 +113,8 @@ def conversation(data: Data) -> Markup | None:
     bubbles = [
         tag("div", *bubble_parts(message["content"]), cls=f"bubble {message['role']}") for message in messages
     ]
-    hint = "As it happened. A dashed label is a call to the calculator and what the calculator answered."
-    return section("A conversation", hint, tag("div", *bubbles, cls="chat card"))
+    hint = "Replies of the finished model. A dashed label is a call to the calculator and what it answered."
+    return section("In its own words", hint, tag("div", *bubbles, cls="chat card"))
 
 
 def bubble_parts(content: Any) -> list[Markup]:

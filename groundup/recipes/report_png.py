@@ -113,7 +113,7 @@ def draw_scores(axes: "Axes", data: Data) -> None:
 
 def draw_chat(axes: "Axes", data: Data) -> None:
     """The first exchanges of the transcript that the font can write, as bubbles."""
-    tidy(axes, "A conversation")
+    tidy(axes, "In its own words")
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(1, 0)

@@ -104,7 +104,7 @@ def test_the_greeting_says_what_the_model_can_do(run, capsys):
 
 def test_commands(run, capsys):
     talk = session(run)
-    talk.take("/temperature 0.7")
+    talk.take("/temp 0.7")
     assert talk.params.temperature == 0.7
     for wrong in ("/temperature hot", "/temperature -1", "/temperature nan"):
         with pytest.raises(ConfigError):
