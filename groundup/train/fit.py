@@ -34,7 +34,7 @@ from groundup.base.log import EventLog, Progress
 from groundup.base.seeds import derive
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.train.interrupt import stop_on_signal
-from groundup.train.journal import Gradient, Journal
+from groundup.train.journal import FitResult, Gradient, Journal
 from groundup.train.metrics import training_flops
 from groundup.train.objective import Objective
 from groundup.train.optim import OptimConfig, build_optimizer
@@ -73,20 +73,6 @@ class FitConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} is not allowed. Choose 0 or more; 0 is off.")
 
 
-@dataclass(frozen=True)
-class FitResult:
-    """What a run came to. `seconds`, `tokens` and `flops` are sums over all its resumptions."""
-
-    step: int
-    seconds: float
-    tokens: int
-    flops: float
-    interrupted: bool
-    best: Path  # the checkpoint with the lowest evaluated loss, or the last one if nothing was evaluated
-    last: Path
-    best_loss: float | None = None
-
-
 class Batches(Protocol):
     """`batch(step)` gives a dataclass with `tokens_BT`; the objective knows what else is in it."""
 
@@ -120,10 +106,14 @@ def fit(
     process. Raises DivergedError, with evidence in `out/diverged.json`, and CheckpointError if `out/last` is
     damaged or of other settings. Seeds torch's global generator, from which dropout draws.
     """
-    identity = {"optim": optim, "schedule": schedule, "steps": config.steps, "accumulate": config.accumulate}
-    settings = to_dict(
-        {**identity, "clip_norm": config.clip_norm, "precision": config.precision, "seed": seed}
-    )
+    identity = (
+        "steps",
+        "accumulate",
+        "clip_norm",
+        "precision",
+    )  # how often we look is not part of what a run is
+    same = {name: getattr(config, name) for name in identity}
+    settings = to_dict({"optim": optim, "schedule": schedule, **same, "seed": seed})
     flops_per_token = flops_per_token or training_flops(sum(p.numel() for p in model.parameters()), 1)
     optimizer = build_optimizer(model, optim)
     journal = Journal(
@@ -135,7 +125,7 @@ def fit(
         while True:
             stopping = (
                 stop.requested
-            )  # read once: a signal a moment later waits for the next round, and is saved
+            )  # read once: a signal a moment later is for the next round, and is saved
             if stopping or _due(at.step, config.save_every, config.steps):
                 journal.save()
             if not stopping and _due(at.step, config.eval_every, config.steps):
@@ -155,16 +145,7 @@ def fit(
             log = (at.step + 1) % config.log_every == 0 or at.step + 1 == config.steps
             journal.stepped(gradient, scale, time.perf_counter() - started, log=log)
             bar.advance(1, loss=gradient.loss)
-    return FitResult(
-        step=at.step,
-        seconds=journal.seconds,
-        tokens=at.tokens,
-        flops=at.tokens * flops_per_token,
-        interrupted=stopping,
-        best=journal.best,
-        last=journal.last,
-        best_loss=at.best_loss,
-    )
+    return journal.result(interrupted=stopping)
 
 
 def _due(step: int, every: int, steps: int) -> bool:
@@ -178,7 +159,13 @@ Share = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]  # map, o
 
 
 def accumulate(
-    model: nn.Module, batches: Batches, objective: Objective, *, config: FitConfig, step: int, share: Share = map
+    model: nn.Module,
+    batches: Batches,
+    objective: Objective,
+    *,
+    config: FitConfig,
+    step: int,
+    share: Share = map,
 ) -> Gradient:
     """The gradient of one step: summed over its micro-batches, divided once by all their targets, clipped."""
     moving = [p for p in model.parameters() if p.requires_grad]

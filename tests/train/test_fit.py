@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from groundup.base.errors import CheckpointError, ConfigError, DataError, UserError
 from groundup.base.log import EventLog
 from groundup.data.batches import Batch, WindowBatches
-from groundup.train.fit import FitConfig, accumulate
+from groundup.train.fit import FitConfig, accumulate, workers
 from groundup.train.journal import DivergedError
 from groundup.train.objective import cross_entropy
 from groundup.train.optim import OptimConfig
@@ -161,6 +161,28 @@ def test_accumulation_equals_the_big_batch(job):
     assert one.loss != pytest.approx(sum(means) / 2, rel=1e-4)
 
 
+def test_workers_give_the_same_bits_in_any_order_and_the_gradient_of_one(job, tmp_path):
+    batches = WindowBatches(job.tokens(), context_len=16, batch_size=2, seed=0)
+    alone, shared = job.model(dropout=0.0), job.model(dropout=0.0)
+    accumulate(alone, batches, cross_entropy, config=FitConfig(1, accumulate=4), step=0)
+    config = FitConfig(1, accumulate=4, workers=2)
+    threads = torch.get_num_threads()
+    with workers(shared, config) as share:
+        accumulate(shared, batches, cross_entropy, config=config, step=0, share=share)
+        first = [p.grad.clone() for p in shared.parameters()]
+        for parameter in shared.parameters():
+            parameter.grad = None
+        accumulate(shared, batches, cross_entropy, config=config, step=0, share=share)
+    assert torch.get_num_threads() == threads
+    for a, b, again in zip(alone.parameters(), first, shared.parameters(), strict=True):
+        assert_close(a.grad, b)
+        assert torch.equal(b, again.grad)
+    with pytest.raises(ConfigError, match="dropout"), workers(job.model(dropout=0.1), config):
+        pass
+    with pytest.raises(ConfigError, match="multiple"):
+        FitConfig(1, accumulate=3, workers=2)
+
+
 def test_accumulation_walks_through_the_same_data(job, tmp_path):
     """Two micro-batches of 4 see what one batch of 8 sees, step for step."""
     runs = {}
@@ -171,6 +193,20 @@ def test_accumulation_walks_through_the_same_data(job, tmp_path):
         runs[parts] = net
     for a, b in zip(runs[1].parameters(), runs[2].parameters(), strict=True):
         assert_close(a, b, atol=1e-4, rtol=1e-3)
+
+
+def test_workers_change_who_computes_and_not_what(job, tmp_path):
+    runs = []
+    for place, workers in (("alone", 1), ("two", 2), ("again", 2)):
+        net = job.model(dropout=0.0)
+        job.train(tmp_path / place, net=net, accumulate=2, workers=workers, steps=4)
+        runs.append(net.state_dict())
+    alone, two, again = runs
+    assert same(two, again)
+    for name in alone:
+        assert_close(alone[name], two[name], atol=1e-5, rtol=1e-4)
+    with pytest.raises(ConfigError, match="dropout"):
+        job.train(tmp_path / "x", accumulate=2, workers=2)
 
 
 def test_the_gradient_is_clipped_and_logged_as_it_was(job):

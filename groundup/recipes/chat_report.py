@@ -1,0 +1,180 @@
+"""The end of zero-to-chat: what every stage found, as report.json, report.html and report.png.
+
+Nothing is measured here. Every number comes from a stage's record or from the event log.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from groundup.base.files import write_json
+from groundup.base.rundir import RunDir, Stage
+from groundup.models.cost import parameters
+from groundup.models.transformer import Transformer
+from groundup.recipes.chat_scores import transcript
+from groundup.recipes.report import write_report
+from groundup.recipes.report_data import duration, quantity
+from groundup.recipes.report_png import write_png
+from groundup.tokenizer.protocol import Tokenizer
+from groundup.train.metrics import curve
+
+if TYPE_CHECKING:
+    from groundup.recipes.zero_to_chat import ZeroToChat
+
+Stages = dict[str, Stage]
+SHOWN = ("calculator", "spelling", "counting", "famous", "identity", "known_facts", "false_refusal",
+         "unknown_facts", "out_of_scope", "head_addition")  # fmt: skip
+COMPARED = ("calculator", "spelling", "counting", "identity", "known_facts", "unknown_facts", "head_addition")
+
+
+def write(recipe: ZeroToChat, run: RunDir, stages: Stages, model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Write the three files into the run directory; returns what report.json holds."""
+    data = collect(recipe, run, stages, model, tokenizer)
+    write_json(run.path / "report.json", data)
+    write_report(run.path / "report.html", data)
+    write_png(run.path / "report.png", data)
+    return data
+
+
+def collect(recipe: ZeroToChat, run: RunDir, stages: Stages, model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Everything that the report shows; see report_data.py for the shape."""
+    before, after, control = (stages[name].record for name in ("scores_before", "scores", "scores_control"))
+    bits, counted = stages["pretrain"].record["bits_per_byte"], stages["ngrams"].record["bits_per_byte"]
+    best = min(counted, key=lambda name: counted[name]["all"])
+    scores = {name: after["trained"][name] for name in SHOWN if name in after["trained"]}
+    return {
+        "title": "From raw text to a chat model",
+        "run": str(run.path),
+        "seconds": sum(stage.seconds for stage in stages.values()),
+        "stages": [{"name": name, "seconds": stage.seconds, "flops": stage.flops} for name, stage in stages.items()],
+        "scores": {
+            **scores,
+            "unknown_refusal": after["trained"]["unknown_facts"],
+            "rl_before": before["trained"]["head_addition"],
+            "rl_after": after["trained"]["head_addition"],
+            "rl_control": control["trained"]["head_addition"],
+        },
+        "scores_untrained": {
+            **{name: after["untrained"][name] for name in SHOWN if name in after["untrained"]},
+            "rl_before": before["untrained"]["head_addition"],
+            "rl_after": after["untrained"]["head_addition"],
+            "rl_control": control["untrained"]["head_addition"],
+        },
+        "bits_per_byte": bits["all"],
+        "bits_per_byte_by_source": bits,
+        "ngram_bits_per_byte": counted[best]["all"],
+        "ngrams": {name: found["all"] for name, found in counted.items()},
+        "ngrams_by_source": counted,
+        "curves": curves(run),
+        "samples": [{"step": event["step"], "text": event["text"]} for event in run.events.read("sample")
+                    if event.get("label") == "pretrain"],
+        "transcript": transcript(model, tokenizer),
+        "comparisons": comparisons(stages),
+        "what": what(recipe, stages, model),
+        "machine": machine(recipe),
+        "notes": notes(recipe, stages, best),
+    }
+
+
+def curves(run: RunDir) -> dict[str, list[tuple[int, float]]]:
+    """Loss and reward over the steps, from the event log."""
+    events = list(run.events.read("train", "eval"))
+    return {
+        "pretrain": curve(events, "train", "loss", "pretrain"),
+        "pretrain_heldout": curve(events, "eval", "loss", "pretrain"),
+        "sft": curve(events, "train", "loss", "finetune"),
+        "rl_reward": curve(events, "train", "reward", "reinforce"),
+    }
+
+
+def comparisons(stages: Stages) -> list[dict[str, Any]]:
+    """What reinforcement changed, beside the same seconds of more fine-tuning; and the ablation, if it was run."""
+
+    def arm(name: str) -> dict[str, Any]:
+        return {skill: stages[name].record["trained"][skill] for skill in COMPARED}
+
+    found = [{
+        "title": "Reinforcement, or the same seconds of more fine-tuning?",
+        "note": "Both start from the same fine-tuned model and take the same wall clock. Trained phrasings.",
+        "arms": {"before": arm("scores_before"), "reinforced": arm("scores"), "more fine-tuning": arm("scores_control")},
+    }]  # fmt: skip
+    if "scores_ablation" in stages:
+        found.append({
+            "title": "Do the chat skills need the pretraining?",
+            "note": "The same fine-tuning, once from the base model and once from random weights.",
+            "arms": {"from the base model": arm("scores_before"), "from random weights": arm("scores_ablation")},
+        })  # fmt: skip
+    return found
+
+
+def what(recipe: ZeroToChat, stages: Stages, model: Transformer) -> dict[str, Any]:
+    """What was built, in numbers."""
+    tuned = stages["finetune"].record
+    return {
+        "parameters": parameters(model.config),
+        "layers x width": f"{model.config.n_layer} x {model.config.n_embd}",
+        "vocabulary": model.config.vocab_size,
+        "corpus bytes": stages["corpus"].record["bytes"],
+        "corpus": ", ".join(stages["corpus"].record["sources"]),
+        "pretraining tokens": stages["pretrain"].record["tokens"],
+        "conversations": tuned["conversations"],
+        "fine-tuning tokens": tuned["tokens"],
+        "reinforcement steps": stages["reinforce"].record["steps"],
+        "exam": f"{recipe.scores.split} set, seed {recipe.seed}",
+    }
+
+
+def machine(recipe: ZeroToChat) -> dict[str, Any]:
+    """Where it ran: processor, cores, threads, versions. Never a host name."""
+    name = platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        name = next((line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line), name)
+    return {"processor": name, "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "workers": recipe.workers, "python": platform.python_version(), "torch": torch.__version__}  # fmt: skip
+
+
+def notes(recipe: ZeroToChat, stages: Stages, best: str) -> list[str]:
+    """What a reader should know before believing the numbers."""
+    bits, counted = stages["pretrain"].record["bits_per_byte"]["all"], stages["ngrams"].record["bits_per_byte"][best]["all"]
+    verdict = "loses to" if bits > counted else "beats"
+    dropped = len(stages["scores"].record["dropped_wordings"])
+    said = [
+        f"The base model {verdict} the best of the n-grams ({best}: {counted:.3f} bits per byte; the model: {bits:.3f}). "
+        f"The n-grams read all {quantity(stages['tokens'].record['train'])} training tokens, the model "
+        f"{quantity(stages['pretrain'].record['tokens'])}.",
+        f"Untrained phrasings: written apart; {dropped} of them occur in training too and were left out.",
+        "Intervals are 95 % Wilson intervals over questions, of one training run: another seed moves the scores too. "
+        "Facts repeat (127 of them), so their true intervals are wider.",
+    ]
+    if missing := stages["corpus"].record["missing"]:
+        said.append(f"The usual text could not be fetched, so this run read the Python manual: {missing}")
+    if recipe.scores.split == "dev":
+        said.append("These are scores on the development set, on which the data mix was chosen.")
+    return said
+
+
+def in_words(run: RunDir, data: dict[str, Any]) -> str:
+    """The end of the run for a person: the score table in short, and how to talk to the result."""
+
+    def line(label: str, key: str) -> str:
+        trained, untrained = data["scores"].get(key), data["scores_untrained"].get(key)
+        shown = [f"{100 * found['value']:5.1f} %" if found else "      -" for found in (trained, untrained)]
+        return f"  {label:<38} {shown[0]}   {shown[1]}"
+
+    rows = [
+        line("sums, by calculator", "calculator"), line("spelling a word", "spelling"), line("counting a letter", "counting"),
+        line("small talk, English and Chinese", "identity"), line("facts that it was taught", "known_facts"),
+        line("says so when it does not know", "unknown_facts"), line("anything else: says what it can do", "out_of_scope"),
+        line("addition in the head, before RL", "rl_before"), line("addition in the head, after RL", "rl_after"),
+    ]  # fmt: skip
+    return "\n".join([
+        "", f"  {'wording':<38} trained   untrained", *rows, "",
+        f"From raw text to a chat model in {duration(data['seconds'])}. The report: {run.path / 'report.html'}", "",
+        f"Talk to it:   groundup chat {run.path}", "",
+    ])  # fmt: skip
