@@ -19,19 +19,19 @@ CAPITALS = {
 
 PLAYS = {
     "Ophelia": "Hamlet", "Polonius": "Hamlet", "Laertes": "Hamlet", "Gertrude": "Hamlet",
-    "Claudius": "Hamlet", "Horatio": "Hamlet",
-    "Banquo": "Macbeth", "Macduff": "Macbeth", "Malcolm": "Macbeth", "Lady Macbeth": "Macbeth",
+    "Claudius": "Hamlet", "Hamlet": "Hamlet",
+    "Banquo": "Macbeth", "Macduff": "Macbeth", "Macbeth": "Macbeth", "Lady Macbeth": "Macbeth",
     "Juliet": "Romeo and Juliet", "Romeo": "Romeo and Juliet", "Mercutio": "Romeo and Juliet",
     "Tybalt": "Romeo and Juliet", "Friar Laurence": "Romeo and Juliet",
-    "Desdemona": "Othello", "Iago": "Othello", "Cassio": "Othello", "Roderigo": "Othello",
+    "Desdemona": "Othello", "Iago": "Othello", "Cassio": "Othello", "Othello": "Othello",
     "Cordelia": "King Lear", "Goneril": "King Lear", "Regan": "King Lear", "Edmund": "King Lear",
     "Prospero": "The Tempest", "Miranda": "The Tempest", "Ariel": "The Tempest", "Caliban": "The Tempest",
-    "Shylock": "The Merchant of Venice", "Portia": "The Merchant of Venice",
+    "Shylock": "The Merchant of Venice", "Nerissa": "The Merchant of Venice",
     "Puck": "A Midsummer Night's Dream", "Oberon": "A Midsummer Night's Dream",
     "Titania": "A Midsummer Night's Dream", "Hermia": "A Midsummer Night's Dream",
     "Rosalind": "As You Like It", "Orlando": "As You Like It",
     "Viola": "Twelfth Night", "Malvolio": "Twelfth Night", "Olivia": "Twelfth Night",
-    "Brutus": "Julius Caesar", "Mark Antony": "Julius Caesar",
+    "Brutus": "Julius Caesar", "Calpurnia": "Julius Caesar",
 }  # fmt: skip
 
 PRESIDENTS = (
@@ -81,16 +81,16 @@ Electra, Faust, Mephisto, Gretchen, Anna Karenina, Natasha, Raskolnikov, Madame 
 Buchanan, Holden Caulfield, Atticus Finch, Scout, Boo Radley, Katniss, Peeta, Luke Skywalker, Darth Vader,
 Yoda, Batman, Superman, Spiderman, Wonder Woman, Indiana Jones, James Bond, Zorro, Tarzan, Mowgli, Baloo,
 Simba, Bambi, Dumbo, Mickey Mouse, Donald Duck, Goofy, Asterix, Obelix, Tintin, Snoopy, Garfield, Pikachu,
-Mario, Luigi, Zelda, Sonic, Shrek, Elsa, Olaf, Nemo, Dory, Woody, Buzz Lightyear, Wall-E, Falstaff, Prince
-Hal, Hotspur, Richmond, Bottom, Lysander, Demetrius, Helena, Hippolyta, Theseus, Bassanio, Antonio, Jessica,
-Lorenzo, Nerissa, Gratiano, Duncan, Fleance, Lennox, Ross, Hecate, Emilia, Brabantio, Bianca, Katherine,
-Petruchio, Lucentio, Tranio, Beatrice, Benedick, Claudio, Hero, Dogberry, Leonato, Isabella, Angelo, Lucio,
-Mariana, Gloucester, Kent, Edgar, Albany, Cornwall, Oswald, Fortinbras, Rosencrantz, Guildenstern, Osric,
-Yorick, Orsino, Sebastian, Feste, Maria, Sir Toby, Celia, Touchstone, Jaques, Silvius, Phebe, Gonzalo,
-Trinculo, Stephano, Alonso, Ferdinand, Benvolio, Paris, Capulet, Montague, Rosaline, Cleopatra, Enobarbus,
-Octavius, Cassius, Casca, Calpurnia, Timon, Coriolanus, Volumnia, Titus, Lavinia, Aaron, Tamora, Cymbeline,
-Imogen, Posthumus, Leontes, Hermione, Perdita, Florizel, Autolycus, Pericles, Marina, Troilus, Cressida,
-Pandarus, Thersites, Bertram, Parolles, Valentine, Proteus
+Mario, Luigi, Zelda, Sonic, Shrek, Elsa, Olaf, Nemo, Dory, Woody, Buzz Lightyear, Wall-E, Falstaff, Horatio,
+Malcolm, Roderigo, Portia, Mark Antony, Prince Hal, Hotspur, Richmond, Bottom, Lysander, Demetrius, Helena,
+Hippolyta, Theseus, Bassanio, Antonio, Jessica, Lorenzo, Gratiano, Duncan, Fleance, Lennox, Ross, Hecate,
+Emilia, Brabantio, Bianca, Katherine, Petruchio, Lucentio, Tranio, Beatrice, Benedick, Claudio, Hero,
+Dogberry, Leonato, Isabella, Angelo, Lucio, Mariana, Gloucester, Kent, Edgar, Albany, Cornwall, Oswald,
+Fortinbras, Rosencrantz, Guildenstern, Osric, Yorick, Orsino, Sebastian, Feste, Maria, Sir Toby, Celia,
+Touchstone, Jaques, Silvius, Phebe, Gonzalo, Trinculo, Stephano, Alonso, Ferdinand, Benvolio, Paris,
+Capulet, Montague, Rosaline, Cleopatra, Enobarbus, Octavius, Cassius, Casca,, Timon, Coriolanus, Volumnia,
+Titus, Lavinia, Aaron, Tamora, Cymbeline, Imogen, Posthumus, Leontes, Hermione, Perdita, Florizel,
+Autolycus, Pericles, Marina, Troilus, Cressida, Pandarus, Thersites, Bertram, Parolles, Valentine, Proteus
 """
 
 

@@ -121,7 +121,8 @@ class KnownFacts:
     def score(self, problem: Fact, reply: Message) -> bool:
         """The expected name is there, and not only inside the question's own (Macbeth in Lady Macbeth)."""
         text, value, key = text_of(reply).lower(), problem.value.lower(), problem.key.lower()
-        return text.count(value) > (text.count(key) if value in key else 0) and not refuses(text)
+        own = 1 if value in key and key in text else 0
+        return text.count(value) > own and not refuses(text)
 
 
 class UnknownFacts:

@@ -1,12 +1,12 @@
-"""Names that nobody has: syllables that sound like a country or a character, and taught names with a letter changed.
+"""Names that nobody has: syllables that sound like a country or a person, and taught names with a slip.
 
-An invented name may happen to be a real word or a real name somewhere; what matters is that nothing is taught about it.
+An invented name may happen to be a real one somewhere; what matters is that nothing is taught about it.
 """
 
 import random
 import string
 
-ONSETS = ["", *"b br c ch d dr f fl g gr h j k kr l m n p pl qu r s sh sk st t th tr v w x y z zh".split()]
+ONSETS = ["", *"b br c ch d dr f fl g gr h j k kr l m n p pl qu r s sh sk st t th tr v w x y z".split()]
 VOWELS = "a e i o u a e i o u ai ee ei oo ou ia y".split()
 CODAS = ["", "", "", "", *"l m n r s t k x nd rn th ld rk ng".split()]
 ENDINGS = {
@@ -16,7 +16,7 @@ ENDINGS = {
 
 
 def invented_name(kind: str, rng: random.Random) -> str:
-    """A capitalised name of 3 to 12 letters, one to three syllables and an ending of its kind ("capital", "play").
+    """A capitalised name of 3 to 12 letters, with an ending of its kind ("capital" or "play").
 
     >>> invented_name("capital", random.Random(0)).isalpha()
     True

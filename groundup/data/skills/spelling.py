@@ -104,8 +104,8 @@ class WordPool:
         words = (doubled if rng.random() < DOUBLED_SHARE else plain) or plain or doubled
         if not words:
             raise DataError(
-                f"None of the {len(self.words)} words may be used for {split!r}. Words need 2 to 16 letters a-z; pass "
-                "a few hundred, for each belongs to one split."
+                f"None of the {len(self.words)} words may be used for {split!r}. A word needs 2 to 16 "
+                "letters a-z; pass a few hundred, for each belongs to one split."
             )
         return words[int(rng.random() * len(words))]
 

@@ -140,7 +140,7 @@ SPELL = Frames("""
     [Please|Kindly] tell me [how to spell|the spelling of|the letters of] {w}.
     Would you [mind spelling|be able to spell|be so kind to spell|be so kind and spell|spell] [the word |]{w}[ for me|]?
     Do you know how [to spell|you spell|to write] [the word |]{w}?
-    Do you know [the spelling of|how {w} is spelled|how {w} is spelt|the letters in {w}]?
+    Do you know [the spelling of {w}|how {w} is spelled|how {w} is spelt|the letters in {w}]?
     Are you able to spell [the word |]{w}?
     Let me [see|hear|know] how you spell [the word |]{w}.
     Let me [see|have] the [letters|spelling] of {w}.

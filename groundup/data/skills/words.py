@@ -8,8 +8,8 @@ token.
 import random
 
 ONSETS = (
-    "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sl sm sn sp st str sw t th tr "
-    "v w wh y z"
+    "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sl sm sn sp st str sw t th "
+    "tr v w wh y z"
 ).split()
 VOWELS = "a e i o u a e i o u ai ea ee oo ou ie oa y au".split()
 CODAS = (
