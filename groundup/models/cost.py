@@ -3,8 +3,8 @@
 Letters: C channels, T tokens in the context, V vocabulary, F feed-forward width, D head width.
 Source:  counted as in Kaplan et al. 2020, arXiv 2001.08361, table 1, plus the attention square: one
          multiply-add is 2 operations, a backward pass is 2 forward passes, and norms, activations and softmax
-         (a few per cent in small models) are left out. A causal mask saves nothing here: torch's own counter, the
-         oracle of the tests, counts the whole square too.
+         (a few per cent in small models) are left out. A causal mask saves nothing here: torch's own
+         counter, the oracle of the tests, counts the whole square too.
 Next:    catalog.py.
 """
 

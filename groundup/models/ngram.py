@@ -7,7 +7,7 @@ Source:  interpolated Witten-Bell smoothing: Witten & Bell 1991, as written by C
 
          and 1 / vocab_size below the empty context. A context never seen leaves it all to the shorter one.
 Why:     a network that cannot beat these counts on the same text has learned less than a table would.
-How:     no dictionaries. An n-gram is the number (rank of its first n-1 tokens among all such) * V + its last,
+How:     no dictionaries. An n-gram is the number (rank of its first n-1 tokens among such) * V + its last,
          which fits 64 bits for every n, so counting is one sort per order and looking up a binary search.
 Not here: Kneser-Ney, which is usually a little better and needs a second kind of count.
 Next:    evals/bits_per_byte.py, which puts the network's figure beside it.
@@ -100,7 +100,7 @@ class NGram:
 
 
 def ranked(keys: Ints) -> tuple[Ints, Ints, Ints]:
-    """(unique keys ascending, rank of each key among them, count of each): np.unique, four times as fast.
+    """(unique keys ascending, rank of each key, count of each): np.unique, three times as fast on text.
 
     >>> [a.tolist() for a in ranked(np.array([30, 10, 30]))]
     [[10, 30], [1, 0, 1], [1, 2]]
