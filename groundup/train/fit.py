@@ -54,8 +54,9 @@ class FitConfig:
     sample_every: int = 0
     save_every: int = 0
     log_every: int = 10
-    # Micro-batches computed at the same time, each by a CPU thread of its own. The operations of a small model
-    # are too short to be shared out: for 1 M weights two workers beat two threads in every operation by a fifth.
+    # Micro-batches computed at the same time, each by a CPU thread of its own. The operations of a small
+    # model are too short to be shared out: for 1 M weights two workers beat two threads in every operation by
+    # a fifth.
     workers: int = 1
     precision: Literal["float32", "bfloat16"] = "float32"  # of activations; weights and moments stay float32
 
@@ -65,8 +66,8 @@ class FitConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} is too small. Choose 1 or more.")
         if self.accumulate % self.workers:
             raise ConfigError(
-                f"accumulate={self.accumulate} micro-batches cannot be shared out evenly to workers={self.workers}. "
-                "Choose a multiple of it."
+                f"accumulate={self.accumulate} micro-batches cannot be shared out evenly to "
+                f"workers={self.workers}. Choose a multiple of it."
             )
         for name in ("clip_norm", "eval_every", "sample_every", "save_every"):
             if not getattr(self, name) >= 0:
@@ -183,7 +184,7 @@ def accumulate(
         if share is map:
             micro_sum.backward()
             gradient: Sequence[Tensor] = ()
-        else:  # workers must not add to one `.grad` at the same time: each brings its own, summed in order below
+        else:  # workers must not add to one `.grad` at a time: each brings its own, summed in order below
             gradient = torch.autograd.grad(micro_sum, moving, materialize_grads=True)
         return micro_sum.detach(), micro_count, batch.tokens_BT.numel(), numbers, gradient
 
@@ -212,14 +213,14 @@ def accumulate(
 
 @contextmanager
 def workers(model: nn.Module, config: FitConfig) -> Iterator[Share]:
-    """`map` for one worker; for more, that of a pool of threads, which keeps the order and so the sum's bits."""
+    """`map` for one worker; for more, that of a pool of threads, which keeps order and so the sum's bits."""
     if config.workers == 1:
         yield map
         return
     if getattr(getattr(model, "config", None), "dropout", 0):
         raise ConfigError(
-            f"workers={config.workers} with dropout would draw from one stream in an order that no seed fixes. "
-            "Set dropout=0, or workers=1."
+            f"workers={config.workers} with dropout would draw from one stream in an order that no seed "
+            "fixes. Set dropout=0, or workers=1."
         )
     threads = torch.get_num_threads()
     with ThreadPoolExecutor(config.workers, thread_name_prefix="groundup-worker") as pool:

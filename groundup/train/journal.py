@@ -44,6 +44,20 @@ class Gradient:
         return math.isfinite(self.loss) and math.isfinite(self.norm)
 
 
+@dataclass(frozen=True)
+class FitResult:
+    """What a run came to. `seconds`, `tokens` and `flops` are sums over all its resumptions."""
+
+    step: int
+    seconds: float
+    tokens: int
+    flops: float
+    interrupted: bool
+    best: Path  # the checkpoint with the lowest evaluated loss, or the last one if nothing was evaluated
+    last: Path
+    best_loss: float | None = None
+
+
 @dataclass
 class Position:
     """Where a run stands: all that a resumed run must know beside weights and moments."""
@@ -159,6 +173,20 @@ class Journal:
     def best(self) -> Path:
         """The checkpoint with the lowest evaluated loss, or the last one if none was evaluated."""
         return self.last if self.at.best_step is None else self.out / "best"
+
+    def result(self, *, interrupted: bool) -> FitResult:
+        """The run as the caller of `fit` sees it."""
+        at = self.at
+        return FitResult(
+            step=at.step,
+            seconds=self.seconds,
+            tokens=at.tokens,
+            flops=at.tokens * self.flops_per_token,
+            interrupted=interrupted,
+            best=self.best,
+            last=self.last,
+            best_loss=at.best_loss,
+        )
 
     def diverged(self, gradient: Gradient, scale: float) -> DivergedError:
         """The error for a step that is not finite, its evidence written to `out/diverged.json`."""

@@ -197,9 +197,9 @@ def test_accumulation_walks_through_the_same_data(job, tmp_path):
 
 def test_workers_change_who_computes_and_not_what(job, tmp_path):
     runs = []
-    for place, workers in (("alone", 1), ("two", 2), ("again", 2)):
+    for place, threads in (("alone", 1), ("two", 2), ("again", 2)):
         net = job.model(dropout=0.0)
-        job.train(tmp_path / place, net=net, accumulate=2, workers=workers, steps=4)
+        job.train(tmp_path / place, net=net, accumulate=2, workers=threads, steps=4)
         runs.append(net.state_dict())
     alone, two, again = runs
     assert same(two, again)
