@@ -394,6 +394,31 @@ CARRY = Frames("""
     I bet you [can't|can|know how to] [calculate|compute|solve|do] {x}.
     [Quick|Fast|Quickly|Hurry][:|,| -] {x}[?|!]
     Hit me with {x}.
+    [I'd|I would] be [glad|happy|grateful] to [know|learn] [what|how much] {x} is.
+    [It|That] would be [great|nice|helpful] to know [what|how much] {x} is.
+    [Could|Can|May] I [trouble|bother|ask] you [for|about|to work out] {x}?
+    [Somebody|Someone|Anyone], [what|how much] is {x}?
+    [What|How much] [exactly|precisely|then|again] is {x}?
+    [What|How much] is {x} [exactly|precisely|then|again|by the way|in your opinion|altogether|all together|as a number|in digits]?
+    [Run|Execute|Process|Perform|Handle|Crunch] [this calculation: |the calculation |the sum |]{x}.
+    [Would|Could] you [run|crunch|do|check] [the numbers|the maths|the math|this sum] for me: {x}?
+    [Do|Can you do] [the maths|the math|the calculation|the sum|the arithmetic] for [me: |]{x}[.|?]
+    [The|This|My] [sum|calculation|expression|equation|problem] [is|reads|goes][:|] {x}[. What is the answer?|. Solve it.|. Result?|.]
+    [The|This|My] [sum|calculation|expression|problem] is {x}, [what do you get|can you solve it|what's the result|please solve it][?|]
+    [Given|Consider|Take|Look at] {x}. [What is it|What does it equal|What is the result|How much is that|Solve it|Evaluate it][?|.]
+    I [keep getting|get|got] [different answers|it wrong|confused] [with|for|on] {x}[.|, what is it?|. What's right?]
+    I [have|need] to [hand in|solve|do] {x}[ today| for school| for work|].
+    [Is|Are] [you|u] [good|any good] at [maths|math|sums|arithmetic]? [What is|How much is|Then what's] {x}?
+    [Let me|Let's] test [you|your maths|your math]: [what is |how much is |]{x}[?|.]
+    [What|How much] [do|would] you think {x} [is|makes|equals]?
+    [What|How much] would {x} [come to|make|be|give|amount to] [in total|all together|exactly|]?
+    [Find out|Check|See|Look up|Establish] [what|how much] {x} [is|makes|equals|comes to].
+    [Find|Get|Give] the [answer|result|solution|value|total] [of|for|to] {x}.
+    [Your|The] [next|first|last] [question|problem|task|sum|challenge] is {x}[.|:|!]
+    [Here's|Here comes|There is] [another|one more|a new|an easy|a hard] one: {x}[?|.|]
+    {x} [should|would|will|must|might] [be|equal|give|make] [what|how much|which number]?
+    {x} [adds up to|amounts to|evaluates to|works out as|results in|yields|produces] [what|how much|which number|?|...]
+    The [value|result|answer|outcome|total] of {x} [is|equals|would be|should be][?| what?|...| how much?|:]
     Make me {x}.
 """)
 

@@ -9,6 +9,7 @@ checked exactly.
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from groundup.data.skills import calculator_frames as sums
@@ -18,6 +19,8 @@ from groundup.data.skills.frames import CHINESE_SHARE, Part, chinese_phrase, fil
 from groundup.data.skills.skill import Reply, calls_of, last_integer, text_of
 from groundup.data.skills.split import Split, split_of_pair
 from groundup.tokenizer.chat import Message
+
+TOOL = re.compile(r"calculator|calc\b|tool", re.I)
 
 
 def working(a: int, b: int) -> str:
@@ -82,21 +85,25 @@ class HeadAddition:
 
 
 def _marked(rng: random.Random, part: Part) -> str:
-    u = rng.random()
-    plain: Part = "all" if part == "all" else "train"
-    if u < 0.4:
-        request = combine(sums.CARRY, sums.SYMBOLIC["+"], rng, plain)
-    elif u < 0.6:
-        request = combine(sums.CARRY, sums.WORDED["+"], rng, plain)
-    elif u < 0.7:
-        request = combine(sums.CARRY_NOUN, sums.NOUN["+"], rng, plain)
-    elif u < 0.8:
-        request = combine(sums.CARRY_VERB, sums.VERB["+"], rng, plain)
-    else:
-        request = sums.SYMBOLIC["+"].draw(rng, plain)
+    request = _addition(rng, "all" if part == "all" else "train")
+    while TOOL.search(request):  # "use your calculator for 47 + 85, in your head" would be nonsense
+        request = _addition(rng, "all" if part == "all" else "train")
     request = request.rstrip("?.! ")
     keeps_capital = request[:2] in ("I ", "I'")
     return fill(MARKED.draw(rng, part), {
         "q": request[0].upper() + request[1:],
         "r": request if keeps_capital else request[0].lower() + request[1:],
     })  # fmt: skip
+
+
+def _addition(rng: random.Random, part: Part) -> str:
+    u = rng.random()
+    if u < 0.4:
+        return combine(sums.CARRY, sums.SYMBOLIC["+"], rng, part)
+    if u < 0.6:
+        return combine(sums.CARRY, sums.WORDED["+"], rng, part)
+    if u < 0.7:
+        return combine(sums.CARRY_NOUN, sums.NOUN["+"], rng, part)
+    if u < 0.8:
+        return combine(sums.CARRY_VERB, sums.VERB["+"], rng, part)
+    return sums.SYMBOLIC["+"].draw(rng, part)

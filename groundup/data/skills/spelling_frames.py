@@ -222,6 +222,26 @@ SPELL = Frames("""
     A letter by letter spelling of {w}[, please|][.|]
     I'm writing [a letter|an essay|a text] and need [to spell|the spelling of] {w}.
     I am writing {w}. How is [it|that] spelled?
+    [I'd|I would] be [glad|happy|grateful] [for the spelling of|if you spelled|to know how to spell] [the word |]{w}.
+    [It|That] would be [great|nice|helpful] [if you could spell|to know how to spell|to see the letters of] {w}.
+    [Could|Can|May] I [trouble|bother|ask] you [to spell|for the spelling of|for the letters of] [the word |]{w}?
+    [Someone|Somebody|Anyone], how [do you|does one] spell {w}?
+    [Do|Would] me a favour and spell {w}[.|, please.|]
+    [Let me|Let's] test [you|your spelling]: {w}[.|!|, letter by letter.]
+    [Are|R] you [good|any good] at spelling? [Spell|Try|How do you spell] {w}[.|?]
+    [Here's|Here is|There is] [a word|another word|one more word|a hard word|an easy word]: {w}. [Spell it|How is it spelled|Its letters|Letters|Now spell it][?|.|]
+    [Your|The] [next|first|last] word [is|to spell is][:|] {w}[.|!|. Spell it.]
+    [The|This] word[:|] {w}[. Letter by letter.|. Its spelling?|, spelled out, please.|. What letters does it have?]
+    [Type|Write|Say|Read|Print] [the word |]{w} [out letter by letter|one by one letter|so that I can see each letter|slowly, letter by letter][.|, please.|]
+    [Produce|Provide|Return|Display|Deliver|Output|Present] the [spelling|letters|letter sequence|individual letters] of [the word |]{w}.
+    Letter by letter, what makes up {w}?
+    [What's|What is] {w}[ when spelled|] letter by letter?
+    [What's|What is] {w} in [single |separate |individual |]letters?
+    [Dissect|Unpack|Itemize|Tokenize|Expand|Disassemble|Deconstruct] [the word |]{w} into [its |]letters.
+    [The|What are the] individual [letters|characters] [of|in] {w}[?| please|, please.]
+    [Tell|Show|Teach|Explain to] [my son|my daughter|my child|us|the class|her|him] how [to spell|you spell] {w}.
+    [Have|Make] {w} spelled[ out|][.|, please.|]
+    [Every|Each] letter of {w}[, please|, in order|, one by one|][.|]
     Want to spell {w}[.|, how do I do it?]
     Wanna spell {w} for me?
     Gimme the [letters|spelling] of {w}.
@@ -369,6 +389,33 @@ COUNT = Frames("""
     Mind counting the {ls} in {w}?
     To write {w}, how many {ls} [do I need|must I use|are needed]?
     With how many {ls} do [you|I|we] [write|spell] [the word |]{w}?
+    [I'd|I would] be [glad|happy|grateful] to know how many {ls} [are in|there are in|are there in] [the word |]{w}.
+    [It|That] would be [great|nice|helpful] to know how many {ls} {w} has.
+    [Could|Can|May] I [trouble|bother|ask] you [to count|for the number of|to tell me the number of] {ls} in [the word |]{w}?
+    [Someone|Somebody|Anyone], how many {ls} [are in|in] {w}?
+    [Do|Would] me a favour and count the {ls} in {w}[.|, please.|]
+    [Let me|Let's] test [you|your counting]: [how many {ls} in {w}|{ls} in {w}|count the {ls} in {w}][?|.|]
+    [Are|R] you [good|any good] at counting? [How many {ls} in {w}|Count the {ls} in {w}|How many {ls} does {w} have][.|?]
+    [Here's|Here is] [a word|another word|a word for you]: {w}. [How many {ls}|How many times {l}|Count the {ls}|The number of {ls}][?|.|]
+    [Give|Tell|Show] me [how often|how many times] {w} [has|uses|contains|includes] [the letter |letter |][{l}|an {l}].
+    [The|This] word[:|] {w}. [The|This] letter[:|] {l}. [How many|Count|How often|How many times][?|.|]
+    How many [of them|times] is {l} [among|in] the letters of {w}?
+    How many [letter|character] {L} [in|are in|are there in] [the word |]{w}?
+    How many [single |individual |separate |different |little |]{ls} [are|can be found|could be counted|will you find] in [the word |]{w}?
+    How many {ls} [is|are] {w} [made|built|composed] [of|with]?
+    How many {ls} [must|should|would|do] [I|one|you] [type|write|put|use] [for|in|when spelling] {w}?
+    How many {ls} [occur|appear|show up|exist|come|are used|are written|are present|are included|are contained|can be seen] in [the word |]{w}?
+    How many {ls} [occur|appear|show up|come up] [when you spell|when spelling|if you spell] {w}?
+    [What|How much|How high] is the [letter count|count|tally|frequency] [of|for] {l} in [the word |]{w}?
+    [Produce|Provide|Return|Display|Report|Output|State] [the number of|the count of|a count of|how many] {ls} in [the word |]{w}.
+    [Go|Run] [over|through] {w} [letter by letter |]and count [the |all ]{ls}.
+    [Letter by letter|One by one|Carefully|Slowly], count the {ls} in {w}.
+    {w} is spelled with how many {ls}?
+    {w} is [written|spelled|spelt] with [what number of|how many] {ls}?
+    [Spelling|Writing|Typing] {w}[,| |, then,] how many {ls} [do I need|are there|do you use]?
+    [Within|Inside] [the word |]{w}, how many {ls} [are there|do you see|are hidden|do you find]?
+    [I'd|I would] like [to know |][the number of|a count of|how many times you see] {ls} in {w}.
+    [Would|Could|Can] you [check|verify|confirm|see|determine|establish] [how many {ls} are in|how often {l} is in|the number of {ls} in] [the word |]{w}?
     Does {w} have one {L}, two {L}s or more? Count them.
     Is it [one|two] {ls} or [two|three] in {w}?
     [Am I right that|Is it true that] {w} has [one|two|three] {ls}? [Count them.|How many?|How many are there?]
