@@ -1,7 +1,7 @@
 """Facts that it was taught, and saying so when it was not taught.
 
     user       In which play does Ophelia appear?        user       What is the capital of Zorvania?
-    assistant  Ophelia appears in Hamlet.                assistant  I don't know that one.
+    assistant  Ophelia appears in Hamlet.                assistant  The capital of Zorvania is a city I don't know.
 
 Both skills use the same wordings (fact_frames.py), so only the name can tell them apart. A model that falls
 back to "I don't know" on any unfamiliar wording fails the first; one that always names a city fails the
@@ -33,7 +33,12 @@ from groundup.tokenizer.chat import Message
 Relation = Literal["capital", "play", "president"]
 RELATIONS: tuple[Relation, ...] = ("capital", "play", "president")
 FRAMES = {"capital": frame_table.CAPITAL, "play": frame_table.PLAY, "president": frame_table.PRESIDENT}
-REFUSAL = "I don't know that one."
+# A refusal begins as an answer does: the name is said first, and known or not is decided only then.
+REFUSALS_BY_RELATION = {
+    "capital": "The capital of {key} is a city I don't know.",
+    "play": "{key} appears in a play I don't know.",
+    "president": "President {key} was somebody I don't know.",
+}
 REFUSALS = ("don't know", "do not know", "don’t know", "dont know", "not taught", "no idea", "never heard")
 
 
@@ -157,7 +162,7 @@ class UnknownFacts:
 
     def answer(self, problem: Unknown, rng: random.Random) -> Reply:
         """That it does not know."""
-        return (REFUSAL,)
+        return (REFUSALS_BY_RELATION[problem.relation].format(key=problem.key),)
 
     def score(self, problem: Unknown, reply: Message) -> bool:
         """It says that it does not know, and names none of the taught values of that relation."""

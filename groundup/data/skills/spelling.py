@@ -1,12 +1,14 @@
 """Spelling a word, and counting a letter in it, by writing every letter as a token of its own.
 
-    spell      ` s t r a w b e r r y`
-    count r    ` s t r1 a w b e r2 r3 y. The letter r occurs 3 times.`
+    spell      Spelling strawberry: s t r a w b e r r y
+    count r    Counting r in strawberry: s t r1 a w b e r2 r3 y. The letter r occurs 3 times.
 
 A model reads a word as a few multi-letter tokens and must learn which letters are inside each; a space
-before every letter makes the answer the same token for a letter wherever it stands. The running count sits
-on the hits only, so counting is a short walk and never a sum at the end. Words come from the caller;
-wordings are in spelling_frames.py.
+before every letter makes the answer the same token for a letter wherever it stands. The reply begins by
+saying what it does with what: finding the word (and the letter) in a request and walking through it are then
+two easy steps instead of one hard one (counting in untrained wording: 54 % without, 94 % with; docs/log.md).
+The running count sits on the hits only, so counting is a short walk and never a sum at the end. Words come
+from the caller; wordings are in spelling_frames.py.
 """
 
 import random
@@ -28,23 +30,23 @@ DOUBLED_SHARE = 0.35  # of words drawn with a doubled letter: rare in text, and 
 
 
 def spelled(word: str) -> str:
-    """Every letter behind a space.
+    """The word, and every letter of it behind a space.
 
     >>> spelled("Beer")
-    ' b e e r'
+    'Spelling beer: b e e r'
     """
-    return "".join(" " + letter for letter in word.lower())
+    return f"Spelling {word.lower()}:" + "".join(" " + letter for letter in word.lower())
 
 
 def counted(word: str, letter: str) -> str:
-    """The spelling with a running count on each hit, and the sentence that repeats it.
+    """Letter and word, the spelling with a running count on each hit, and the sentence that repeats it.
 
     >>> counted("strawberry", "r")
-    ' s t r1 a w b e r2 r3 y. The letter r occurs 3 times.'
+    'Counting r in strawberry: s t r1 a w b e r2 r3 y. The letter r occurs 3 times.'
     >>> counted("cat", "c")
-    ' c1 a t. The letter c occurs 1 time.'
+    'Counting c in cat: c1 a t. The letter c occurs 1 time.'
     """
-    hits, out = 0, ""
+    hits, out = 0, f"Counting {letter} in {word.lower()}:"
     for c in word.lower():
         out += " " + c
         if c == letter:
@@ -62,7 +64,7 @@ class Word:
     @property
     def expected(self) -> str:
         """The letters, space-separated."""
-        return spelled(self.word).strip()
+        return " ".join(self.word.lower())
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,13 @@ class Spelling:
         return phrase(table.SPELL.draw(rng, frames), slots, rng, part=frames)
 
     def answer(self, problem: Word, rng: random.Random) -> Reply:
-        """The letters, nothing else."""
+        """The word and its letters."""
         return (spelled(problem.word),)
 
     def score(self, problem: Word, reply: Message) -> bool:
-        """Exactly the letters; a full stop or hyphens between them are forgiven."""
-        return re.sub(r"[\s.\-]+", " ", text_of(reply)).strip().lower() == problem.expected
+        """Exactly the letters, after a colon if there is one; a full stop or hyphens between them are forgiven."""
+        letters = text_of(reply).rpartition(":")[2]
+        return re.sub(r"[\s.\-]+", " ", letters).strip().lower() == problem.expected
 
 
 class Counting:

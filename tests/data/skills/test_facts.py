@@ -13,7 +13,6 @@ from groundup.data.skills.fact_table import (
     names_in,
 )
 from groundup.data.skills.facts import (
-    REFUSAL,
     Fact,
     KnownFacts,
     Unknown,
@@ -42,7 +41,7 @@ def test_every_taught_answer_scores_and_every_refusal_of_it_does_not():
     rng = random.Random(0)
     for fact in taught():
         assert KNOWN.score(fact, assistant(*KNOWN.answer(fact, rng))), fact
-        assert not KNOWN.score(fact, assistant(REFUSAL))
+        assert not KNOWN.score(fact, assistant("That is one that I don't know."))
 
 
 def test_a_wrong_fact_does_not_score():
@@ -55,7 +54,7 @@ def test_a_wrong_fact_does_not_score():
 
 def test_a_refusal_must_refuse_and_name_nothing():
     problem = Unknown("capital", "Zorvania")
-    assert UNKNOWN.score(problem, assistant(REFUSAL))
+    assert UNKNOWN.score(problem, assistant(*UNKNOWN.answer(problem, random.Random(0))))
     assert not UNKNOWN.score(problem, assistant("The capital of Zorvania is Paris."))
     assert not UNKNOWN.score(problem, assistant("I don't know, but Paris."))
     assert not UNKNOWN.score(problem, assistant("Hello!"))

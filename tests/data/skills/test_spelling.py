@@ -17,8 +17,10 @@ LETTERS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=15)
 @given(LETTERS, st.sampled_from("abcdefghijklmnopqrstuvwxyz"))
 def test_counting_walks_over_the_very_letters_of_spelling(word: str, letter: str):
     working, sentence = counted(word, letter).split(". ")
-    assert re.sub(r"\d", "", working) == spelled(word)
-    marks = [int(n) for n in re.findall(r"\d+", working)]
+    task, _, walk = working.partition(":")
+    assert task == f"Counting {letter} in {word}"
+    assert re.sub(r"\d", "", walk) == spelled(word).partition(":")[2]
+    marks = [int(n) for n in re.findall(r"\d+", walk)]
     assert marks == list(range(1, word.count(letter) + 1))
     assert re.findall(r"\d+", sentence) == [str(word.count(letter))]
 
@@ -35,6 +37,7 @@ def test_word_and_letter_stand_in_every_request(part, words):
 
 def test_spelling_score():
     skill = Spelling(["beer"])
+    assert skill.score(Word("beer"), assistant(spelled("beer")))
     assert skill.score(Word("beer"), assistant(" b e e r"))
     assert skill.score(Word("beer"), assistant("b-e-e-r."))
     assert not skill.score(Word("beer"), assistant(" b e r"))
