@@ -129,6 +129,11 @@ class Stage:
         return self._finished["seconds"]
 
     @property
+    def elapsed(self) -> float:
+        """Seconds since this stage was opened in this process."""
+        return time.monotonic() - self._began
+
+    @property
     def flops(self) -> float:
         """How many floating-point operations the finished stage's training took."""
         return self._finished["flops"]
@@ -147,7 +152,7 @@ class Stage:
         body = {
             "name": self.name,
             "digest": self.digest,
-            "seconds": time.monotonic() - self._began if seconds is None else seconds,
+            "seconds": self.elapsed if seconds is None else seconds,
             "flops": flops,
             "finished": _now(),
             "files": _sizes(self.dir, files),

@@ -1,7 +1,9 @@
 """Every recipe that a preset can name: a plain dict from a name to its dataclass."""
 
 from groundup.recipes.pretrain import Pretrain
+from groundup.recipes.zero_to_chat import ZeroToChat
 
 RECIPES: dict[str, type] = {
     "pretrain": Pretrain,
+    "zero-to-chat": ZeroToChat,
 }

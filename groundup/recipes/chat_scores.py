@@ -15,7 +15,7 @@ from groundup.base.log import Progress
 from groundup.base.rundir import RunDir, Stage
 from groundup.evals import skills as exam
 from groundup.evals.intervals import wilson
-from groundup.evals.task import Row, as_line, evaluate
+from groundup.evals.task import Row, as_line, as_text, evaluate
 from groundup.infer.sampling import SamplingParams
 from groundup.models.transformer import Transformer
 from groundup.tokenizer.chat import Conversation, Message, user
@@ -36,6 +36,13 @@ TALK = (
 def respond(model: Transformer, tokenizer: Tokenizer, conversations: list[Conversation]) -> Sequence[Message]:
     """The assistant's greedy replies, with its calculator."""
     return reply(model, tokenizer, conversations, tools=[Calculator()], params=GREEDY)
+
+
+def glance(model: Transformer, tokenizer: Tokenizer) -> str:
+    """A few requests and what the assistant says to them now, in one line."""
+    asked = [Conversation((user(line),)) for line in TALK[:4]]
+    return " | ".join(f"{c.messages[0].text} -> {as_text(r)}"
+                      for c, r in zip(asked, respond(model, tokenizer, asked), strict=True))  # fmt: skip
 
 
 def transcript(model: Transformer, tokenizer: Tokenizer, lines: Sequence[str] = TALK) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ Next: chat_scores.py, how the assistant is examined; report.py, what a person re
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -47,13 +48,14 @@ from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.tokenizer.chat import SPECIALS, Conversation, user
 from groundup.tokenizer.load import load as load_tokenizer
 from groundup.train.fit import FitConfig, FitResult, fit
-from groundup.train.objective import cross_entropy
+from groundup.train.objective import cross_entropy, cross_entropy_where_asked
 from groundup.weights import checkpoint
 
 if TYPE_CHECKING:
     from groundup.recipes.zero_to_chat import ZeroToChat
 
 WORD_LETTERS = range(3, 13)  # words that a person might ask to spell
+SCORED = 40_000  # held-out tokens of each source that are scored: 0.1 bits per byte would be seen in a tenth of it
 WORD_COUNT = 3  # a word of the corpus occurs at least this often: below that it is mostly names and slips
 
 
@@ -95,6 +97,7 @@ def corpus(recipe: ZeroToChat, run: RunDir) -> Stage:
         raise DataError(f"No document of {', '.join(names)} is held out at held_out={config.held_out}. Raise it.")
     for side, content in lines.items():
         write_atomic(stage.dir / f"{side}.jsonl", "".join(content))
+    write_atomic(stage.dir / "words.txt", "\n".join(counted_words(lines["train"])))
     stage.finish(sources=names, missing=missing, bytes=size["train"], held_out_bytes=size["held_out"])
     return stage
 
@@ -133,9 +136,14 @@ def tokenizer(recipe: ZeroToChat, run: RunDir, text: Stage) -> tuple[Stage, Byte
 
 def words(text: Stage) -> list[str]:
     """The corpus's own words, most frequent first: what the assistant is asked to spell."""
+    return (text.dir / "words.txt").read_text(encoding="utf-8").split()
+
+
+def counted_words(lines: list[str]) -> list[str]:
+    """Lower-case words of 3 to 12 letters that occur at least three times, most frequent first."""
     counts: Counter[str] = Counter()
-    for document in texts(text, "train"):
-        counts.update(document.text.split())
+    for line in lines:
+        counts.update(json.loads(line)["text"].split())
     kept = ((word, n) for word, n in counts.items()
             if n >= WORD_COUNT and len(word) in WORD_LETTERS and word.isascii() and word.isalpha() and word.islower())
     return [word for word, _ in sorted(kept, key=lambda pair: (-pair[1], pair[0]))]
@@ -204,39 +212,49 @@ def pretrain(recipe: ZeroToChat, run: RunDir, text: Stage, ids: Stage, tok: Byte
         objective=cross_entropy, optim=config.optim, schedule=config.schedule,
         steps=config.steps, evaluate=evaluate, sample=sample, looks=8,
     )
-    scores = {name: bits_per_byte(model, part, tok, config.context_len).value
-              for name, part in held_out_by_source(text, ids, tok).items()}
-    stage.finish(seconds=result.seconds, flops=result.flops, tokens=result.tokens, bits_per_byte=scores)
+    found = {name: bits_per_byte(model, part, tok, config.context_len)
+             for name, part in held_out_by_source(text, ids, tok).items()}
+    scores = {name: score.value for name, score in found.items()}
+    everything = sum(score.nats for score in found.values()) / math.log(2) / sum(score.bytes for score in found.values())
+    stage.finish(seconds=spent(stage, result), flops=result.flops, tokens=result.tokens,
+                 bits_per_byte={"all": everything, **scores})
     return stage
 
 
 def held_out_by_source(text: Stage, ids: Stage, tok: BytePairTokenizer) -> dict[str, np.ndarray]:
-    """The held-out ids: all together as "all", and source by source."""
+    """The first SCORED held-out ids of each source: network and n-grams are scored on the same ones."""
     held_out = shard(ids, "held_out", tok)
     parts: dict[str, list[np.ndarray]] = {}
     for number, document in enumerate(texts(text, "held_out")):
         parts.setdefault(document.source, []).append(held_out[number])
-    return {"all": held_out.tokens, **{name: np.concatenate(part) for name, part in parts.items()}}
+    return {name: np.concatenate(part)[:SCORED] for name, part in parts.items()}
 
 
 def ngrams(run: RunDir, text: Stage, ids: Stage, tok: BytePairTokenizer) -> Stage:
     """What counting gives: 3- to 6-gram models of the whole training text, on the same held-out text."""
     orders = (3, 4, 5, 6)
-    stage = run.stage("ngrams", {"tokens": ids.digest, "orders": orders})
+    stage = run.stage("ngrams", {"tokens": ids.digest, "orders": orders, "scored": SCORED})
     if stage.done:
         return stage
     train = shard(ids, "train", tok).tokens
-    parts = held_out_by_source(text, ids, tok)
     sizes = np.array([len(tok.bytes_of(id)) for id in range(tok.vocab_size)])
+    parts = held_out_by_source(text, ids, tok)
+    lengths = {name: int(sizes[part].sum()) for name, part in parts.items()}
     found: dict[str, dict[str, float]] = {}
     with Progress(len(orders), "ngrams", "order") as bar:
         for order in orders:
             model = NGram.train(train, order=order, vocab_size=tok.vocab_size)
-            found[f"{order}-gram"] = {name: model.bits_per_byte(part, int(sizes[part].sum()))
-                                      for name, part in parts.items()}
-            bar.advance(1, bits_per_byte=found[f"{order}-gram"]["all"])
+            scores = {name: model.bits_per_byte(part, lengths[name]) for name, part in parts.items()}
+            everything = sum(scores[name] * lengths[name] for name in parts) / sum(lengths.values())
+            found[f"{order}-gram"] = {"all": everything, **scores}
+            bar.advance(1, bits_per_byte=everything)
     stage.finish(bits_per_byte=found)
     return stage
+
+
+def spent(stage: Stage, result: FitResult) -> float:
+    """Seconds of a training stage with what it prepares and scores; of one that was resumed, at least its training."""
+    return max(stage.elapsed, result.seconds)
 
 
 def train_stage(
@@ -275,11 +293,12 @@ def finetune(recipe: ZeroToChat, run: RunDir, text: Stage, spoken: Stage, base: 
     batches = BucketBatches(encoded.examples, batch_tokens=config.batch_tokens, seed=derive(recipe.seed, "buckets"))
     model = assistant(recipe, tok, base)
     result = train_stage(
-        recipe, run, stage, model, tok, batches=batches, objective=cross_entropy, optim=config.optim,
+        recipe, run, stage, model, tok, batches=batches, objective=cross_entropy_where_asked, optim=config.optim,
         schedule=config.schedule, steps=batches.batches_per_epoch // recipe.workers,
-        sample=lambda model: chat_scores.transcript(model, tok), looks=6,
+        sample=lambda model: chat_scores.glance(model, tok), looks=6,
     )
-    stage.finish(seconds=result.seconds, flops=result.flops, tokens=result.tokens, steps=result.step,
+    stage.finish(seconds=spent(stage, result), training_seconds=result.seconds, flops=result.flops,
+                 tokens=result.tokens, steps=result.step,
                  conversations=len(encoded.examples), dropped=encoded.dropped)
     return stage
 
@@ -333,7 +352,8 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
                                     seed=derive(recipe.seed, "reinforce")),
         schedule=config.schedule, steps=config.steps,
     )
-    stage.finish(seconds=result.seconds, flops=result.flops, tokens=result.tokens, steps=result.step)
+    stage.finish(seconds=spent(stage, result), training_seconds=result.seconds, flops=result.flops,
+                 tokens=result.tokens, steps=result.step)
     return stage
 
 
@@ -344,7 +364,8 @@ def control(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, reinforc
     cost on this machine.
     """
     config = recipe.finetune
-    steps = max(1, round(reinforced.seconds / tuned.seconds * tuned.record["steps"]))
+    pace = tuned.record["training_seconds"] / tuned.record["steps"]
+    steps = max(1, round(reinforced.record["training_seconds"] / pace))
     stage = run.stage("control", {"tuned": tuned.digest, "config": config, "reinforced": reinforced.digest,
                                   "steps": steps, "workers": recipe.workers, "seed": recipe.seed})
     if stage.done:
@@ -354,9 +375,10 @@ def control(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, reinforc
     encoded = sft.encode(tok, lessons(recipe, text, count=int(config.conversations * share * 1.1) + 100, purpose="control")[0],
                          context_len=recipe.model.context_len)
     batches = BucketBatches(encoded.examples, batch_tokens=config.batch_tokens, seed=derive(recipe.seed, "control"))
-    result = train_stage(recipe, run, stage, model, tok, batches=batches, objective=cross_entropy, optim=config.optim,
-                         schedule=config.schedule, steps=steps)
-    stage.finish(seconds=result.seconds, flops=result.flops, tokens=result.tokens, steps=result.step)
+    result = train_stage(recipe, run, stage, model, tok, batches=batches, objective=cross_entropy_where_asked,
+                         optim=config.optim, schedule=config.schedule, steps=steps)
+    stage.finish(seconds=spent(stage, result), training_seconds=result.seconds, flops=result.flops,
+                 tokens=result.tokens, steps=result.step)
     return stage
 
 

@@ -165,11 +165,9 @@ class UnknownFacts:
         return (REFUSALS_BY_RELATION[problem.relation].format(key=problem.key),)
 
     def score(self, problem: Unknown, reply: Message) -> bool:
-        """It says that it does not know, and names none of the taught values of that relation."""
-        text = text_of(reply)
-        values = {
-            fact.value for fact in taught() if fact.relation == problem.relation and fact.value != problem.key
-        }
+        """It says that it does not know, and names no taught value of that relation except in the name itself."""
+        text = text_of(reply).replace(problem.key, "")
+        values = {fact.value for fact in taught() if fact.relation == problem.relation}
         return refuses(text) and not any(value in text for value in values)
 
 
