@@ -53,7 +53,7 @@ def generate(
     """
     if not prompts:
         return []
-    _check(model, prompts)
+    _check(model, prompts, params)
     if generator is None and params.seed is not None:
         generator = torch.Generator().manual_seed(params.seed)
     was_training = model.training
@@ -206,8 +206,14 @@ def _seen(prompts: Sequence[Sequence[int]], V: int, device: torch.device) -> Ten
     return seen_BV
 
 
-def _check(model: Transformer, prompts: Sequence[Sequence[int]]) -> None:
+def _check(model: Transformer, prompts: Sequence[Sequence[int]], params: SamplingParams) -> None:
     V, context_len = model.config.vocab_size, model.config.context_len
+    for token in params.stop:
+        if token >= V:
+            raise UserError(
+                f"stop holds the id {token}, but the model knows 0 to {V - 1}. "
+                "Take stop ids from the tokenizer that the model was trained with."
+            )
     for row, prompt in enumerate(prompts):
         if not prompt:
             raise UserError(f"Prompt {row} is empty: there is nothing to continue. Give it at least one id.")
