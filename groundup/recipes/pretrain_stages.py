@@ -8,12 +8,14 @@ folder and in its record.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -172,8 +174,15 @@ def train(
     model = Transformer(config).to(pick_device(recipe.device))
 
     def evaluate(net: nn.Module) -> dict[str, float]:
-        score = bits_per_byte(net, held_out[: recipe.eval_tokens], tokenizer, context_len, stride=context_len)
-        return {"loss": score.loss, "bits_per_byte": score.value}
+        scores = [
+            bits_per_byte(net, piece, tokenizer, context_len, stride=context_len)
+            for piece in spread(held_out, recipe.eval_tokens)
+        ]
+        nats = sum(score.nats for score in scores)
+        return {
+            "loss": nats / sum(score.tokens for score in scores),
+            "bits_per_byte": nats / math.log(2) / sum(score.bytes for score in scores),
+        }
 
     result = fit(
         model,
@@ -201,6 +210,18 @@ def train(
         parameters=sum(p.numel() for p in model.parameters()),
     )
     return stage
+
+
+def spread(tokens: np.ndarray, wanted: int, pieces: int = 16) -> list[np.ndarray]:
+    """About `wanted` tokens as pieces from all over the text, because its beginning may be an easy part.
+
+    >>> [piece.tolist() for piece in spread(np.arange(12), 6, pieces=3)]
+    [[0, 1], [4, 5], [8, 9]]
+    """
+    if len(tokens) <= wanted or wanted < 2 * pieces:
+        return [tokens[: max(2, wanted)]]
+    starts = [len(tokens) * piece // pieces for piece in range(pieces)]
+    return [tokens[start : start + wanted // pieces] for start in starts]
 
 
 def sample(model: nn.Module, tokenizer: Tokenizer, start: str, seed: int, *, length: int = 200) -> str:
