@@ -96,7 +96,7 @@ def shapes(examples: Iterable[Example]) -> set[str]:
     >>> shapes([Example(talk, "calculator", "19", (Sum(12, "+", 7),))]) == {phrasings.normalise("whats {a} + {b}")}
     True
     """
-    found = set()
+    found: set[str] = set()
     for example in examples:
         asked = [message.text for message in example.conversation if message.role == "user"]
         for text, problem in zip(asked, example.problems, strict=True):
@@ -118,8 +118,16 @@ def _emptied(text: str, problem: Any) -> list[str]:
     return [text[: m.start()] + "{x}" + text[m.end() :] for m in places] or [text]
 
 
-def questions(skill: str, wording: Wording, n: int, *, words: Sequence[str], split: Split, untrained: Untrained,
-              seed: int) -> list[Question]:
+def questions(
+    skill: str,
+    wording: Wording,
+    n: int,
+    *,
+    words: Sequence[str],
+    split: Split,
+    untrained: Untrained,
+    seed: int,
+) -> list[Question]:
     """n questions of a skill; the same problems in both wordings."""
     rng = python_rng(seed, f"exam.{skill}")
     known = skills(words)[skill]
@@ -131,11 +139,16 @@ def questions(skill: str, wording: Wording, n: int, *, words: Sequence[str], spl
     return [Question(p, ask(p, rng), lambda reply, p=p: known.score(p, reply)) for p in problems]  # type: ignore[misc]
 
 
-def small_talk(intent: str, language: Language, wording: Wording, n: int, *, untrained: Untrained, seed: int) -> list[Question]:
+def small_talk(
+    intent: str, language: Language, wording: Wording, n: int, *, untrained: Untrained, seed: int
+) -> list[Question]:
     """Up to n requests of one intent in one language; of an exam set, each wording once."""
     rng = python_rng(seed, f"exam.{intent}.{language}")
-    allowed = {LINES[language]} if intent == "out_of_scope" else {
-        reply for name in ANSWERED_BY[intent] for reply in REPLIES[language][name]}
+    allowed = (
+        {LINES[language]}
+        if intent == "out_of_scope"
+        else {reply for name in ANSWERED_BY[intent] for reply in REPLIES[language][name]}
+    )
     if wording == "untrained":
         lines = untrained.intents[intent][language][:n]
     else:
@@ -164,8 +177,13 @@ def famous() -> list[Question]:
     found = []
     for word, letter in FAMOUS:
         problem = Letter(word, letter)
-        found.append(Question(problem, f"How many {letter}'s are in {word}?",
-                              lambda reply, p=problem: counting.score(p, reply)))  # type: ignore[misc]
+        found.append(
+            Question(
+                problem,
+                f"How many {letter}'s are in {word}?",
+                lambda reply, p=problem: counting.score(p, reply),
+            )
+        )  # type: ignore[misc]
     return found
 
 

@@ -52,7 +52,9 @@ class GRPOConfig:
 
     def __post_init__(self) -> None:
         if self.group < 2:
-            raise ConfigError(f"grpo.group={self.group}: a group needs at least 2 answers to be compared. Use 8 to 32.")
+            raise ConfigError(
+                f"grpo.group={self.group}: a group needs at least 2 answers to be compared. Use 8 to 32."
+            )
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ def advantages(rewards: Sequence[float], *, eps: float = 1e-4) -> list[float]:
     return [(reward - mean) / (std + eps) for reward in rewards]
 
 
-def weighted_cross_entropy(model: Transformer, batch: WeightedBatch) -> tuple[Tensor, float, dict[str, float]]:
+def weighted_cross_entropy(
+    model: Transformer, batch: WeightedBatch
+) -> tuple[Tensor, float, dict[str, float]]:
     """-sum(weight * log p(target)), the number to divide it by, and the batch's metrics."""
     logits_BTV = model(batch.tokens_BT, segments_BT=batch.segments_BT)
     nll_N = F.cross_entropy(
@@ -145,11 +149,8 @@ class RolloutBatches:
         prompt_ids = [prompt(self.tokenizer, item.conversation) for item in prompts]
         generator = torch_generator(self.seed, "grpo.sample", step=step, rank=rank)
         params = SamplingParams(temperature=config.temperature, max_tokens=config.max_tokens, stop=self.stop)
-        training = self.model.training
-        self.model.eval()
         repeated = [ids for ids in prompt_ids for _ in range(config.group)]
         answers = generate(self.model, repeated, params, generator)
-        self.model.train(training)
         rows, rewards_all, useful = [], [], 0
         for g, item in enumerate(prompts):
             group = [answer.ids for answer in answers[g * config.group : (g + 1) * config.group]]

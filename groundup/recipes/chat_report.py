@@ -32,7 +32,9 @@ SHOWN = ("calculator", "spelling", "counting", "famous", "identity", "known_fact
 COMPARED = ("calculator", "spelling", "counting", "identity", "known_facts", "unknown_facts", "head_addition")
 
 
-def write(recipe: ZeroToChat, run: RunDir, stages: Stages, model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
+def write(
+    recipe: ZeroToChat, run: RunDir, stages: Stages, model: Transformer, tokenizer: Tokenizer
+) -> dict[str, Any]:
     """Write the three files into the run directory; returns what report.json holds."""
     data = collect(recipe, run, stages, model, tokenizer)
     write_json(run.path / "report.json", data)
@@ -41,7 +43,9 @@ def write(recipe: ZeroToChat, run: RunDir, stages: Stages, model: Transformer, t
     return data
 
 
-def collect(recipe: ZeroToChat, run: RunDir, stages: Stages, model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
+def collect(
+    recipe: ZeroToChat, run: RunDir, stages: Stages, model: Transformer, tokenizer: Tokenizer
+) -> dict[str, Any]:
     """Everything that the report shows; see report_data.py for the shape."""
     before, after, control = (stages[name].record for name in ("scores_before", "scores", "scores_control"))
     bits, counted = stages["pretrain"].record["bits_per_byte"], stages["ngrams"].record["bits_per_byte"]
@@ -51,7 +55,9 @@ def collect(recipe: ZeroToChat, run: RunDir, stages: Stages, model: Transformer,
         "title": "From raw text to a chat model",
         "run": str(run.path),
         "seconds": sum(stage.seconds for stage in stages.values()),
-        "stages": [{"name": name, "seconds": stage.seconds, "flops": stage.flops} for name, stage in stages.items()],
+        "stages": [
+            {"name": name, "seconds": stage.seconds, "flops": stage.flops} for name, stage in stages.items()
+        ],
         "scores": {
             **scores,
             "unknown_refusal": after["trained"]["unknown_facts"],
@@ -71,8 +77,11 @@ def collect(recipe: ZeroToChat, run: RunDir, stages: Stages, model: Transformer,
         "ngrams": {name: found["all"] for name, found in counted.items()},
         "ngrams_by_source": counted,
         "curves": curves(run),
-        "samples": [{"step": event["step"], "text": event["text"]} for event in run.events.read("sample")
-                    if event.get("label") == "pretrain"],
+        "samples": [
+            {"step": event["step"], "text": event["text"]}
+            for event in run.events.read("sample")
+            if event.get("label") == "pretrain"
+        ],
         "transcript": transcript(model, tokenizer),
         "comparisons": comparisons(stages),
         "what": what(recipe, stages, model),
@@ -134,14 +143,20 @@ def machine(recipe: ZeroToChat) -> dict[str, Any]:
     name = platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        name = next((line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line), name)
+        name = next(
+            (line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line),
+            name,
+        )
     return {"processor": name, "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             "workers": recipe.workers, "python": platform.python_version(), "torch": torch.__version__}  # fmt: skip
 
 
 def notes(recipe: ZeroToChat, stages: Stages, best: str) -> list[str]:
     """What a reader should know before believing the numbers."""
-    bits, counted = stages["pretrain"].record["bits_per_byte"]["all"], stages["ngrams"].record["bits_per_byte"][best]["all"]
+    bits, counted = (
+        stages["pretrain"].record["bits_per_byte"]["all"],
+        stages["ngrams"].record["bits_per_byte"][best]["all"],
+    )
     verdict = "loses to" if bits > counted else "beats"
     dropped = len(stages["scores"].record["dropped_wordings"])
     said = [

@@ -24,7 +24,8 @@ from groundup.tokenizer.protocol import Tokenizer
 if TYPE_CHECKING:
     from groundup.recipes.zero_to_chat import ZeroToChat
 
-GREEDY = SamplingParams(temperature=0, max_tokens=100)  # the longest right answer, counting in a word of 16, has 80
+# The longest right answer, counting in a word of 16 letters, has 80 tokens.
+GREEDY = SamplingParams(temperature=0, max_tokens=100)
 BATCH = 150
 TALK = (
     "Hello!", "Who are you?", "What is 123 times 456?", "How many r's are in strawberry?", "Spell raspberry.",
@@ -49,11 +50,22 @@ def transcript(model: Transformer, tokenizer: Tokenizer, lines: Sequence[str] = 
     """Each line asked afresh, and its reply, as JSON messages."""
     asked = [Conversation((user(line),)) for line in lines]
     replies = respond(model, tokenizer, asked)
-    return [message for c, r in zip(asked, replies, strict=True) for message in c.add(r).to_dict()["messages"]]
+    return [
+        message for c, r in zip(asked, replies, strict=True) for message in c.add(r).to_dict()["messages"]
+    ]
 
 
-def scores(recipe: ZeroToChat, run: RunDir, of: Stage, model: Transformer, tokenizer: Tokenizer, *,
-           name: str, words: Sequence[str], trained_shapes: set[str]) -> Stage:
+def scores(
+    recipe: ZeroToChat,
+    run: RunDir,
+    of: Stage,
+    model: Transformer,
+    tokenizer: Tokenizer,
+    *,
+    name: str,
+    words: Sequence[str],
+    trained_shapes: set[str],
+) -> Stage:
     """Every score of the model that stage `of` left; each question and reply goes to rows.jsonl."""
     config = recipe.scores
     stage = run.stage(name, {"model": of.digest, "config": config, "seed": recipe.seed})
@@ -65,8 +77,11 @@ def scores(recipe: ZeroToChat, run: RunDir, of: Stage, model: Transformer, token
     with Progress(len(exam.SKILLS) * 2 + len(exam.INTENTS) * 2 + 1, name, "task") as bar:
 
         def ask(key: str, wording: str, questions: Sequence[exam.Question]) -> tuple[Row, ...]:
-            outcome = evaluate(exam.as_task(f"{key}/{wording}", questions),
-                               lambda batch: respond(model, tokenizer, batch), batch_size=BATCH)
+            outcome = evaluate(
+                exam.as_task(f"{key}/{wording}", questions),
+                lambda batch: respond(model, tokenizer, batch),
+                batch_size=BATCH,
+            )
             found[wording][key] = outcome.summary()
             lines.extend(as_line(outcome.name, row) for row in outcome.rows)
             bar.advance(1)
@@ -76,15 +91,23 @@ def scores(recipe: ZeroToChat, run: RunDir, of: Stage, model: Transformer, token
         for wording in ("trained", "untrained"):
             for skill in exam.SKILLS:
                 n = config.n_addition if skill == "head_addition" else config.n
-                rows = ask(skill, wording, exam.questions(skill, wording, n, words=words, split=config.split,
-                                                          untrained=untrained, seed=seed))
+                rows = ask(
+                    skill,
+                    wording,
+                    exam.questions(
+                        skill, wording, n, words=words, split=config.split, untrained=untrained, seed=seed
+                    ),
+                )
                 if skill == "known_facts":
                     found[wording]["false_refusal"] = _share(row.note == "refused" for row in rows)
             talk: list[Row] = []
             for intent in exam.INTENTS:
                 each = config.n // (2 if intent == "out_of_scope" else 2 * len(exam.ANSWERED_BY))
-                both = [q for language in ("en", "zh") for q in
-                        exam.small_talk(intent, language, wording, each, untrained=untrained, seed=seed)]
+                both = [
+                    q
+                    for language in ("en", "zh")
+                    for q in exam.small_talk(intent, language, wording, each, untrained=untrained, seed=seed)
+                ]
                 rows = ask(intent, wording, both)
                 talk += rows if intent != "out_of_scope" else ()
             found[wording]["identity"] = _share(row.value == 1 for row in talk)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,8 @@ if TYPE_CHECKING:
     from groundup.recipes.zero_to_chat import ZeroToChat
 
 WORD_LETTERS = range(3, 13)  # words that a person might ask to spell
-SCORED = 40_000  # held-out tokens of each source that are scored: 0.1 bits per byte would be seen in a tenth of it
+# Held-out tokens of each source that are scored: 0.1 bits per byte would be seen in a tenth of it.
+SCORED = 40_000
 WORD_COUNT = 3  # a word of the corpus occurs at least this often: below that it is mostly names and slips
 
 
@@ -94,7 +96,9 @@ def corpus(recipe: ZeroToChat, run: RunDir) -> Stage:
                 size[side] += len(document.text.encode())
                 bar.advance(len(document.text))
     if not lines["held_out"]:
-        raise DataError(f"No document of {', '.join(names)} is held out at held_out={config.held_out}. Raise it.")
+        raise DataError(
+            f"No document of {', '.join(names)} is held out at held_out={config.held_out}. Raise it."
+        )
     for side, content in lines.items():
         write_atomic(stage.dir / f"{side}.jsonl", "".join(content))
     write_atomic(stage.dir / "words.txt", "\n".join(counted_words(lines["train"])))
@@ -111,8 +115,10 @@ def texts(stage: Stage, side: str) -> Iterator[Document]:
 
 def tokenizer(recipe: ZeroToChat, run: RunDir, text: Stage) -> tuple[Stage, BytePairTokenizer]:
     """Byte-pair encoding trained on the corpus and a little chat; each digit stays a token of its own."""
-    stage = run.stage("tokenizer", {"corpus": text.digest, "seed": recipe.seed, "mix": recipe.finetune.mix,
-                                    **vars(recipe.tokenizer)})
+    stage = run.stage(
+        "tokenizer",
+        {"corpus": text.digest, "seed": recipe.seed, "mix": recipe.finetune.mix, **vars(recipe.tokenizer)},
+    )
     if not stage.done:
         sample, room = [], recipe.tokenizer.text_bytes
         pool = list(texts(text, "train"))
@@ -122,11 +128,19 @@ def tokenizer(recipe: ZeroToChat, run: RunDir, text: Stage) -> tuple[Stage, Byte
             room -= len(sample[-1])
             if room <= 0:
                 break
-        chats = mix.conversations(derive(recipe.seed, "tokenizer.chats"), recipe.tokenizer.chats,
-                                  recipe.finetune.mix, words=words(text))
+        chats = mix.conversations(
+            derive(recipe.seed, "tokenizer.chats"),
+            recipe.tokenizer.chats,
+            recipe.finetune.mix,
+            words=words(text),
+        )
         said = [message.text for example in chats for message in example.conversation]
-        trained = BytePairTokenizer.train([*sample, *said], vocab_size=recipe.tokenizer.vocab_size,
-                                          pattern=patterns.DIGITS, specials=SPECIALS)
+        trained = BytePairTokenizer.train(
+            [*sample, *said],
+            vocab_size=recipe.tokenizer.vocab_size,
+            pattern=patterns.DIGITS,
+            specials=SPECIALS,
+        )
         trained.save(stage.dir / "tokenizer.json")
         stage.finish(vocab_size=trained.vocab_size, fingerprint=trained.fingerprint)
     loaded = load_tokenizer(stage.dir / "tokenizer.json")
@@ -144,8 +158,15 @@ def counted_words(lines: list[str]) -> list[str]:
     counts: Counter[str] = Counter()
     for line in lines:
         counts.update(json.loads(line)["text"].split())
-    kept = ((word, n) for word, n in counts.items()
-            if n >= WORD_COUNT and len(word) in WORD_LETTERS and word.isascii() and word.isalpha() and word.islower())
+    kept = (
+        (word, n)
+        for word, n in counts.items()
+        if n >= WORD_COUNT
+        and len(word) in WORD_LETTERS
+        and word.isascii()
+        and word.isalpha()
+        and word.islower()
+    )
     return [word for word, _ in sorted(kept, key=lambda pair: (-pair[1], pair[0]))]
 
 
@@ -163,8 +184,15 @@ def tokens(run: RunDir, text: Stage, spoken: Stage, tok: BytePairTokenizer) -> S
                 yield [bos, *tok.encode(document.text)]
                 bar.advance(len(document.text.encode()))
 
-        sizes = {side: write_shards(stage.dir / side, encoded(side), vocab_size=tok.vocab_size,
-                                    tokenizer_fingerprint=tok.fingerprint) for side in ("train", "held_out")}
+        sizes = {
+            side: write_shards(
+                stage.dir / side,
+                encoded(side),
+                vocab_size=tok.vocab_size,
+                tokenizer_fingerprint=tok.fingerprint,
+            )
+            for side in ("train", "held_out")
+        }
     stage.finish(**{side: len(shard.tokens) for side, shard in sizes.items()})
     return stage
 
@@ -181,15 +209,31 @@ def build(recipe: ZeroToChat, vocab_size: int) -> Transformer:
     """A freshly initialised model; the same for the same seed."""
     model = recipe.model
     torch.manual_seed(derive(recipe.seed, "init"))
-    return Transformer(qwen3(vocab_size=vocab_size, context_len=model.context_len, n_layer=model.n_layer,
-                             n_head=model.n_head, n_embd=model.n_embd, zero_init_out=True))
+    return Transformer(
+        qwen3(
+            vocab_size=vocab_size,
+            context_len=model.context_len,
+            n_layer=model.n_layer,
+            n_head=model.n_head,
+            n_embd=model.n_embd,
+            zero_init_out=True,
+        )
+    )
 
 
 def pretrain(recipe: ZeroToChat, run: RunDir, text: Stage, ids: Stage, tok: BytePairTokenizer) -> Stage:
     """The base model: next-token prediction, with held-out bits per byte by source."""
     config = recipe.pretrain
-    stage = run.stage("pretrain", {"tokens": ids.digest, "model": recipe.model, "config": config,
-                                   "workers": recipe.workers, "seed": recipe.seed})
+    stage = run.stage(
+        "pretrain",
+        {
+            "tokens": ids.digest,
+            "model": recipe.model,
+            "config": config,
+            "workers": recipe.workers,
+            "seed": recipe.seed,
+        },
+    )
     if stage.done:
         return stage
     model = build(recipe, tok.vocab_size)
@@ -203,21 +247,46 @@ def pretrain(recipe: ZeroToChat, run: RunDir, text: Stage, ids: Stage, tok: Byte
     def sample(model: Any) -> str:
         prompt = [tok.special("<|bos|>"), *tok.encode("The people of")]
         params = SamplingParams(temperature=0.8, max_tokens=40)
-        return "The people of" + tok.decode(generate(model, [prompt], params, torch_generator(recipe.seed, "sample"))[0].ids)
+        return "The people of" + tok.decode(
+            generate(model, [prompt], params, torch_generator(recipe.seed, "sample"))[0].ids
+        )
 
     result = train_stage(
-        recipe, run, stage, model, tok,
-        batches=WindowBatches(train.tokens, context_len=config.context_len, batch_size=config.batch_size,
-                              seed=derive(recipe.seed, "pretrain")),
-        objective=cross_entropy, optim=config.optim, schedule=config.schedule,
-        steps=config.steps, evaluate=evaluate, sample=sample, looks=8,
+        recipe,
+        run,
+        stage,
+        model,
+        tok,
+        batches=WindowBatches(
+            train.tokens,
+            context_len=config.context_len,
+            batch_size=config.batch_size,
+            seed=derive(recipe.seed, "pretrain"),
+        ),
+        objective=cross_entropy,
+        optim=config.optim,
+        schedule=config.schedule,
+        steps=config.steps,
+        evaluate=evaluate,
+        sample=sample,
+        looks=8,
     )
-    found = {name: bits_per_byte(model, part, tok, config.context_len)
-             for name, part in held_out_by_source(text, ids, tok).items()}
+    found = {
+        name: bits_per_byte(model, part, tok, config.context_len)
+        for name, part in held_out_by_source(text, ids, tok).items()
+    }
     scores = {name: score.value for name, score in found.items()}
-    everything = sum(score.nats for score in found.values()) / math.log(2) / sum(score.bytes for score in found.values())
-    stage.finish(seconds=spent(stage, result), flops=result.flops, tokens=result.tokens,
-                 bits_per_byte={"all": everything, **scores})
+    everything = (
+        sum(score.nats for score in found.values())
+        / math.log(2)
+        / sum(score.bytes for score in found.values())
+    )
+    stage.finish(
+        seconds=spent(stage, result),
+        flops=result.flops,
+        tokens=result.tokens,
+        bits_per_byte={"all": everything, **scores},
+    )
     return stage
 
 
@@ -258,18 +327,44 @@ def spent(stage: Stage, result: FitResult) -> float:
 
 
 def train_stage(
-    recipe: ZeroToChat, run: RunDir, stage: Stage, model: Transformer, tok: BytePairTokenizer, *,
-    batches: Any, objective: Any, optim: Any, schedule: Any, steps: int, evaluate: Any = None, sample: Any = None,
+    recipe: ZeroToChat,
+    run: RunDir,
+    stage: Stage,
+    model: Transformer,
+    tok: BytePairTokenizer,
+    *,
+    batches: Any,
+    objective: Any,
+    optim: Any,
+    schedule: Any,
+    steps: int,
+    evaluate: Any = None,
+    sample: Any = None,
     looks: int = 0,
 ) -> FitResult:
     """`fit` in the stage's folder, looking `looks` times on the way. Raises Stopped when a signal came."""
     every = max(1, steps // looks) if looks else 0
     result = fit(
-        model, batches=batches, objective=objective, optim=optim, schedule=schedule,
-        config=FitConfig(steps=steps, accumulate=recipe.workers, workers=recipe.workers, eval_every=every,
-                         sample_every=every, save_every=max(1, steps // 4)),
-        out=stage.dir, events=run.events, tokenizer=tok, seed=derive(recipe.seed, stage.name),
-        evaluate=evaluate, sample=sample, label=stage.name,
+        model,
+        batches=batches,
+        objective=objective,
+        optim=optim,
+        schedule=schedule,
+        config=FitConfig(
+            steps=steps,
+            accumulate=recipe.workers,
+            workers=recipe.workers,
+            eval_every=every,
+            sample_every=every,
+            save_every=max(1, steps // 4),
+        ),
+        out=stage.dir,
+        events=run.events,
+        tokenizer=tok,
+        seed=derive(recipe.seed, stage.name),
+        evaluate=evaluate,
+        sample=sample,
+        label=stage.name,
     )
     if result.interrupted:
         raise Stopped
@@ -279,37 +374,75 @@ def train_stage(
 # ---- Base model to assistant ---------------------------------------------------------------------
 
 
-def finetune(recipe: ZeroToChat, run: RunDir, text: Stage, spoken: Stage, base: Stage | None, tok: BytePairTokenizer,
-             *, name: str = "finetune") -> Stage:
+def finetune(
+    recipe: ZeroToChat,
+    run: RunDir,
+    text: Stage,
+    spoken: Stage,
+    base: Stage | None,
+    tok: BytePairTokenizer,
+    *,
+    name: str = "finetune",
+) -> Stage:
     """Supervised fine-tuning of the base model, or of random weights if there is no `base` (the ablation)."""
     config = recipe.finetune
-    stage = run.stage(name, {"base": base.digest if base else None, "tokenizer": spoken.digest, "corpus": text.digest,
-                             "config": config, "model": recipe.model, "workers": recipe.workers, "seed": recipe.seed})
+    stage = run.stage(
+        name,
+        {
+            "base": base.digest if base else None,
+            "tokenizer": spoken.digest,
+            "corpus": text.digest,
+            "config": config,
+            "model": recipe.model,
+            "workers": recipe.workers,
+            "seed": recipe.seed,
+        },
+    )
     if stage.done:
         return stage
     conversations, asked = lessons(recipe, text, count=config.conversations, purpose="finetune")
     write_json(stage.dir / "shapes.json", sorted(asked))
     encoded = sft.encode(tok, conversations, context_len=recipe.model.context_len)
-    batches = BucketBatches(encoded.examples, batch_tokens=config.batch_tokens, seed=derive(recipe.seed, "buckets"))
+    batches = BucketBatches(
+        encoded.examples, batch_tokens=config.batch_tokens, seed=derive(recipe.seed, "buckets")
+    )
     model = assistant(recipe, tok, base)
     result = train_stage(
-        recipe, run, stage, model, tok, batches=batches, objective=cross_entropy_where_asked, optim=config.optim,
-        schedule=config.schedule, steps=batches.batches_per_epoch // recipe.workers,
-        sample=lambda model: chat_scores.glance(model, tok), looks=6,
+        recipe,
+        run,
+        stage,
+        model,
+        tok,
+        batches=batches,
+        objective=cross_entropy_where_asked,
+        optim=config.optim,
+        schedule=config.schedule,
+        steps=batches.batches_per_epoch // recipe.workers,
+        sample=lambda model: chat_scores.glance(model, tok),
+        looks=6,
     )
-    stage.finish(seconds=spent(stage, result), training_seconds=result.seconds, flops=result.flops,
-                 tokens=result.tokens, steps=result.step,
-                 conversations=len(encoded.examples), dropped=encoded.dropped)
+    stage.finish(
+        seconds=spent(stage, result),
+        training_seconds=result.seconds,
+        flops=result.flops,
+        tokens=result.tokens,
+        steps=result.step,
+        conversations=len(encoded.examples),
+        dropped=encoded.dropped,
+    )
     return stage
 
 
-def lessons(recipe: ZeroToChat, text: Stage, *, count: int, purpose: str) -> tuple[list[Conversation], set[str]]:
+def lessons(
+    recipe: ZeroToChat, text: Stage, *, count: int, purpose: str
+) -> tuple[list[Conversation], set[str]]:
     """Generated conversations, with people's own among them; and the shape of every request (evals/skills.py)."""
     config = recipe.finetune
     seed = derive(recipe.seed, f"lessons.{purpose}")
     made = mix.conversations(seed, count, config.mix, words=words(text))
-    real = from_people(dialogues_at_hand(), int(count * config.real_dialogues),
-                       python_rng(recipe.seed, f"people.{purpose}"))
+    real = from_people(
+        dialogues_at_hand(), int(count * config.real_dialogues), python_rng(recipe.seed, f"people.{purpose}")
+    )
     asked = shapes(made) | {normalise(talk.messages[0].text) for talk in real}
     return [example.conversation for example in made] + real, asked
 
@@ -333,8 +466,16 @@ def assistant(recipe: ZeroToChat, tok: BytePairTokenizer, trained: Stage | None)
 def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: BytePairTokenizer) -> Stage:
     """Addition in the head by group-relative policy optimisation, with replay of all other skills."""
     config = recipe.reinforce
-    stage = run.stage("reinforce", {"tuned": tuned.digest, "config": config, "mix": recipe.finetune.mix,
-                                    "workers": recipe.workers, "seed": recipe.seed})
+    stage = run.stage(
+        "reinforce",
+        {
+            "tuned": tuned.digest,
+            "config": config,
+            "mix": recipe.finetune.mix,
+            "workers": recipe.workers,
+            "seed": recipe.seed,
+        },
+    )
     if stage.done:
         return stage
     model = assistant(recipe, tok, tuned)
@@ -342,22 +483,47 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
 
     def problem(rng: random.Random) -> grpo.Prompt:
         pair = skill.problems(rng, "train", 1)[0]
-        return grpo.Prompt(Conversation((user(skill.ask(pair, rng)),)), lambda reply: float(skill.score(pair, reply)))
+        return grpo.Prompt(
+            Conversation((user(skill.ask(pair, rng)),)), lambda reply: float(skill.score(pair, reply))
+        )
 
-    replay = sft.encode(tok, lessons(recipe, text, count=config.replay_conversations, purpose="replay")[0],
-                        context_len=recipe.model.context_len)
-    result = train_stage(
-        recipe, run, stage, model, tok, objective=grpo.weighted_cross_entropy, optim=config.optim,
-        batches=grpo.RolloutBatches(model, tok, problem, replay=replay.examples, config=config.grpo,
-                                    seed=derive(recipe.seed, "reinforce")),
-        schedule=config.schedule, steps=config.steps,
+    replay = sft.encode(
+        tok,
+        lessons(recipe, text, count=config.replay_conversations, purpose="replay")[0],
+        context_len=recipe.model.context_len,
     )
-    stage.finish(seconds=spent(stage, result), training_seconds=result.seconds, flops=result.flops,
-                 tokens=result.tokens, steps=result.step)
+    result = train_stage(
+        recipe,
+        run,
+        stage,
+        model,
+        tok,
+        objective=grpo.weighted_cross_entropy,
+        optim=config.optim,
+        batches=grpo.RolloutBatches(
+            model,
+            tok,
+            problem,
+            replay=replay.examples,
+            config=config.grpo,
+            seed=derive(recipe.seed, "reinforce"),
+        ),
+        schedule=config.schedule,
+        steps=config.steps,
+    )
+    stage.finish(
+        seconds=spent(stage, result),
+        training_seconds=result.seconds,
+        flops=result.flops,
+        tokens=result.tokens,
+        steps=result.step,
+    )
     return stage
 
 
-def control(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, reinforced: Stage, tok: BytePairTokenizer) -> Stage:
+def control(
+    recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, reinforced: Stage, tok: BytePairTokenizer
+) -> Stage:
     """What the same seconds of more supervised fine-tuning give, from the same weights on fresh conversations.
 
     Its number of steps follows from the measured speed of the fine-tuning stage, so that it costs what `reinforce`
@@ -366,19 +532,48 @@ def control(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, reinforc
     config = recipe.finetune
     pace = tuned.record["training_seconds"] / tuned.record["steps"]
     steps = max(1, round(reinforced.record["training_seconds"] / pace))
-    stage = run.stage("control", {"tuned": tuned.digest, "config": config, "reinforced": reinforced.digest,
-                                  "steps": steps, "workers": recipe.workers, "seed": recipe.seed})
+    stage = run.stage(
+        "control",
+        {
+            "tuned": tuned.digest,
+            "config": config,
+            "reinforced": reinforced.digest,
+            "steps": steps,
+            "workers": recipe.workers,
+            "seed": recipe.seed,
+        },
+    )
     if stage.done:
         return stage
     model = assistant(recipe, tok, tuned)
     share = steps / tuned.record["steps"]
-    encoded = sft.encode(tok, lessons(recipe, text, count=int(config.conversations * share * 1.1) + 100, purpose="control")[0],
-                         context_len=recipe.model.context_len)
-    batches = BucketBatches(encoded.examples, batch_tokens=config.batch_tokens, seed=derive(recipe.seed, "control"))
-    result = train_stage(recipe, run, stage, model, tok, batches=batches, objective=cross_entropy_where_asked,
-                         optim=config.optim, schedule=config.schedule, steps=steps)
-    stage.finish(seconds=spent(stage, result), training_seconds=result.seconds, flops=result.flops,
-                 tokens=result.tokens, steps=result.step)
+    encoded = sft.encode(
+        tok,
+        lessons(recipe, text, count=int(config.conversations * share * 1.1) + 100, purpose="control")[0],
+        context_len=recipe.model.context_len,
+    )
+    batches = BucketBatches(
+        encoded.examples, batch_tokens=config.batch_tokens, seed=derive(recipe.seed, "control")
+    )
+    result = train_stage(
+        recipe,
+        run,
+        stage,
+        model,
+        tok,
+        batches=batches,
+        objective=cross_entropy_where_asked,
+        optim=config.optim,
+        schedule=config.schedule,
+        steps=steps,
+    )
+    stage.finish(
+        seconds=spent(stage, result),
+        training_seconds=result.seconds,
+        flops=result.flops,
+        tokens=result.tokens,
+        steps=result.step,
+    )
     return stage
 
 
@@ -394,7 +589,7 @@ def road(recipe: ZeroToChat, run: RunDir) -> str:
 
 
 def _road(recipe: ZeroToChat, run: RunDir) -> str:
-    stages: dict[str, Stage] = {}
+    began, stages = time.monotonic(), dict[str, Stage]()
     stages["corpus"] = text = corpus(recipe, run)
     spoken, tok = tokenizer(recipe, run, text)
     stages["tokenizer"] = spoken
@@ -406,8 +601,16 @@ def _road(recipe: ZeroToChat, run: RunDir) -> str:
     asked = set(json.loads((tuned.dir / "shapes.json").read_text(encoding="utf-8")))
 
     def examined(name: str, of: Stage) -> Stage:
-        return chat_scores.scores(recipe, run, of, assistant(recipe, tok, of), tok, name=name, words=vocabulary,
-                                  trained_shapes=asked)
+        return chat_scores.scores(
+            recipe,
+            run,
+            of,
+            assistant(recipe, tok, of),
+            tok,
+            name=name,
+            words=vocabulary,
+            trained_shapes=asked,
+        )
 
     stages["scores_before"] = examined("scores_before", tuned)
     stages["reinforce"] = reinforced = reinforce(recipe, run, text, tuned, tok)
@@ -419,5 +622,9 @@ def _road(recipe: ZeroToChat, run: RunDir) -> str:
         stages["scores_ablation"] = examined("scores_ablation", scratch)
     model = assistant(recipe, tok, reinforced)
     data = chat_report.write(recipe, run, stages, model, tok)
-    checkpoint.copy(reinforced.dir / "last", run.path / "model", extra={"scores": data["scores"]}, training=False)
+    took = time.monotonic() - began
+    run.events.write("finished", seconds=took, stages=sum(stage.seconds for stage in stages.values()))
+    checkpoint.copy(
+        reinforced.dir / "last", run.path / "model", extra={"scores": data["scores"]}, training=False
+    )
     return chat_report.in_words(run, data)

@@ -98,7 +98,9 @@ class ScoresConfig:
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.n_addition < 1:
-            raise ConfigError(f"scores.n={self.n}, scores.n_addition={self.n_addition}: ask at least one question.")
+            raise ConfigError(
+                f"scores.n={self.n}, scores.n_addition={self.n_addition}: ask at least one question."
+            )
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class ZeroToChat:
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
     scores: ScoresConfig = field(default_factory=ScoresConfig)
-    ablation: bool = False  # also fine-tune from random weights, to see what pretraining was worth; minutes more
+    ablation: bool = False  # also fine-tune from random weights: what was pretraining worth? Minutes more
 
     def run(self, run_dir: RunDir) -> str:
         """Every stage in turn; returns what to tell the user. Stopped by a signal, it says how to go on."""
