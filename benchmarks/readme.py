@@ -1,0 +1,189 @@
+"""Figures in the READMEs: copied from benchmarks/results/, never typed.
+
+    python -m benchmarks.readme            fill every block
+    python -m benchmarks.readme --check    exit 1 if one differs from the results
+
+A block is what stands between `<!-- figures:NAME -->` and `<!-- /figures -->`; NAME is one of BLOCKS. Where
+nothing was measured yet a block is empty. With results of several machines the newest is shown, and it says
+which machine.
+
+Next: result.py, for the format of the results.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.result import RESULTS, Claim, Result, published
+from groundup.base.errors import DataError
+from groundup.base.files import read_text, write_atomic
+from groundup.base.log import clock
+
+HOME = Path(__file__).resolve().parent.parent
+Language = Literal["en", "zh"]
+PAGES: dict[str, Language] = {"README.md": "en", "README.zh-CN.md": "zh"}
+BLOCK = re.compile(r"(<!-- figures:([a-z-]+) -->\n).*?(<!-- /figures -->)", re.S)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a block says in one language."""
+
+    took: str  # {time} {what} {machine}
+    command: str
+    stages: str
+    head: tuple[str, str, str]
+    skills: dict[str, str]
+    bits: str  # {ours} {theirs} {peer} {verdict}
+    beats: str
+    loses: str
+    note: str  # {machine} {date} {exam}
+
+
+LABELS: dict[Language, Labels] = {
+    "en": Labels(
+        took="Measured: **{time}** ({what}) on {machine}.",
+        command="the whole command",
+        stages="all stages",
+        head=("skill", "trained wording", "untrained wording"),
+        skills={
+            "calculator": "sums by calculator, up to three digits",
+            "spelling": "spelling a word",
+            "counting": "counting a letter in a word",
+            "famous": "strawberry, mississippi, banana, raspberry",
+            "identity": "small talk in English and Chinese",
+            "known_facts": "facts that it was taught",
+            "false_refusal": "refuses a fact that it was taught (fewer is better)",
+            "unknown_facts": "says so when it does not know",
+            "out_of_scope": "asked for anything else: says what it can do",
+            "rl_before": "two-digit addition in the head, before reinforcement",
+            "rl_after": "the same, after reinforcement",
+            "rl_control": "the same, after as many seconds of more fine-tuning",
+        },
+        bits="Held-out text: **{ours:.3f}** bits per byte, {verdict} the best n-gram that read the same text "
+        "({theirs:.3f}).",
+        beats="ahead of",
+        loses="behind",
+        note="Share right with 95 % Wilson interval and n; {exam}; {date}, {machine}. One training run: "
+        "another seed moves these too.",
+    ),
+    "zh": Labels(
+        took="实测：**{time}**（{what}），{machine}。",
+        command="整条命令",
+        stages="各阶段之和",
+        head=("能力", "训练过的说法", "没训练过的说法"),
+        skills={
+            "calculator": "用计算器算三位以内的加减乘",
+            "spelling": "拼写单词",
+            "counting": "数单词里的某个字母",
+            "famous": "strawberry、mississippi、banana、raspberry",
+            "identity": "中英文寒暄",
+            "known_facts": "教过的事实",
+            "false_refusal": "教过的事实却说不知道（越低越好）",
+            "unknown_facts": "不知道时会说不知道",
+            "out_of_scope": "问到别的事：说明自己会什么",
+            "rl_before": "心算两位数加法，强化学习之前",
+            "rl_after": "同上，强化学习之后",
+            "rl_control": "同上，换成同样秒数的继续微调",
+        },
+        bits="留出的文本：每字节 **{ours:.3f}** 比特，{verdict}读过同样文本的最好的 n-gram（{theirs:.3f}）。",
+        beats="优于",
+        loses="不及",
+        note="正确率，附 95 % Wilson 区间和 n；{exam}；{date}，{machine}。"
+        "只训练了一次：换一个种子，数字也会变。",
+    ),
+}
+
+
+def time_block(found: list[Result], say: Labels) -> str:
+    """How long the main job took."""
+    result = found[0]
+    claim = result.claim("wall_clock") or result.claim("seconds")
+    if claim is None:
+        return ""
+    what = say.command if claim.id == "wall_clock" else say.stages
+    return say.took.format(time=clock(claim.ours), what=what, machine=result.machine)
+
+
+def scores_block(found: list[Result], say: Labels) -> str:
+    """The score table and the bits per byte."""
+    result = found[0]
+    rows = []
+    for skill, words in say.skills.items():
+        cells = [cell(result, skill, wording) for wording in ("trained", "untrained")]
+        if any(cells):
+            rows.append(f"| {words} | {cells[0] or '–'} | {cells[1] or '–'} |")
+    exam = next((claim.note.split("; ")[-1] for claim in result.claims if claim.unit == "share"), "")
+    lines = [f"| {' | '.join(say.head)} |", "|---|---|---|", *rows, ""]
+    if (bits := result.claim("bits_per_byte")) and bits.theirs is not None:
+        verdict = say.beats if bits.ours < bits.theirs else say.loses
+        lines += [say.bits.format(ours=bits.ours, theirs=bits.theirs, verdict=verdict), ""]
+    return "\n".join([*lines, say.note.format(machine=result.machine, date=result.date, exam=exam)])
+
+
+def cell(result: Result, skill: str, wording: str) -> str:
+    """A score as `97.3 % [94.8, 98.6] n=300`; the control is the peer of the score after reinforcement."""
+    claim = result.claim(f"{'rl_after' if skill == 'rl_control' else skill}.{wording}")
+    if claim is None:
+        return ""
+    if skill == "rl_control":
+        return f"{100 * claim.theirs:.1f} %" if claim.theirs is not None else ""
+    return f"**{100 * claim.ours:.1f} %** {margin(claim)}".rstrip()
+
+
+def margin(claim: Claim) -> str:
+    """How sure a claim is."""
+    spread = f"[{100 * claim.spread[0]:.1f}, {100 * claim.spread[1]:.1f}]" if claim.spread else ""
+    return f"{spread} n={claim.n:,}".strip() if claim.n else spread
+
+
+Tell = Callable[[list[Result], Labels], str]
+BLOCKS: dict[str, tuple[str, Tell]] = {  # name: the benchmark, and how it is told
+    "time": ("zero-to-chat", time_block),
+    "scores": ("zero-to-chat", scores_block),
+}
+
+
+def fill(page: str, language: Language, results: Path = RESULTS) -> str:
+    """The page with every block as the results have it. Raises DataError for a block that nobody knows."""
+
+    def block(match: re.Match[str]) -> str:
+        name = match[2]
+        if name not in BLOCKS:
+            raise DataError(f"There is no block of figures {name!r}. There are {', '.join(BLOCKS)}.")
+        benchmark, tell = BLOCKS[name]
+        found = published(benchmark, results)
+        text = tell(found, LABELS[language]) if found else ""
+        return match[1] + (f"\n{text}\n\n" if text else "") + match[3]
+
+    return BLOCK.sub(block, page)
+
+
+def main(words: Sequence[str]) -> int:
+    """Fill or check the blocks of all pages; 1 if --check finds one that differs."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.readme", description="Fill the figures of the READMEs."
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a figure differs")
+    check = parser.parse_args(words).check
+    stale = False
+    for name, language in PAGES.items():
+        page = read_text(HOME / name)
+        filled = fill(page, language)
+        if filled == page:
+            continue
+        stale = True
+        if check:
+            print(f"{name} differs from benchmarks/results. Run: python -m benchmarks.readme")
+        else:
+            write_atomic(HOME / name, filled)
+            print(f"{name} filled")
+    return 1 if stale and check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
