@@ -31,7 +31,7 @@ demo: $(STAMPS)/package  ## train a chat model from raw text, on this machine
 test: lint test-fixtures  ## lint, types and the fast tests, offline after the fixtures are fetched
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu"
 
-test-slow: test-fixtures  ## the tests that take minutes: goldens, end to end, peers' oracles
+test-slow: test-fixtures $(STAMPS)/oracle  ## the tests that take minutes: goldens, end to end, peers' oracles
 	$(BIN)/python -m pytest -m "slow and not gpu"
 
 test-fixtures: $(STAMPS)/test
@@ -65,3 +65,7 @@ $(STAMPS)/package: $(STAMPS)/torch pyproject.toml
 $(STAMPS)/test: $(STAMPS)/torch pyproject.toml
 	$(PIP) --quiet --editable '.[test]'
 	@touch $(STAMPS)/package $@
+
+$(STAMPS)/oracle: $(STAMPS)/test pyproject.toml
+	$(PIP) --quiet --editable '.[test,oracle]'
+	@touch $@
