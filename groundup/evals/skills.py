@@ -1,12 +1,13 @@
 """The exam of the small assistant: every skill in trained and in untrained wording, on problems it never saw.
 
-A problem (operands, a word, a name) comes from a split that training never draws from (data/skills/split.py); facts
-are the exception, for they are what is taught. Its wording is either one that training uses, or one of
-evals/phrasings, written by somebody who had not seen the training wordings. An untrained wording that training
-happened to produce as well is left out: `Untrained` is told every request that was trained on.
+A problem (operands, a word, a name) comes from a split that training never draws from
+(data/skills/split.py); facts are the exception, for they are what is taught. Its wording is either one that
+training uses, or one of evals/phrasings, written by somebody who had not seen the training wordings. An
+untrained wording that training happened to produce as well is left out: `Untrained` is told every request
+that was trained on.
 
-Scoring is strict and the model answers greedily: the tool must be called with the right expression, every letter
-must be right, a refusal must name nothing, small talk must be the right reply in the right language.
+Scoring is strict and the model answers greedily: the tool must be called with the right expression, every
+letter must be right, a refusal must name nothing, small talk must be the right reply in the right language.
 
 Next: recipes/chat_scores.py, which asks all this before and after reinforcement.
 """
@@ -17,15 +18,16 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from groundup.base.seeds import python_rng
 from groundup.data.skills.calculator import Sum
-from groundup.data.skills.facts import KnownFacts, ordinal, refuses
+from groundup.data.skills.facts import ordinal, refuses
 from groundup.data.skills.mix import Example, skills
-from groundup.data.skills.scope import LINES
+from groundup.data.skills.scope import LINES, Request
 from groundup.data.skills.skill import calls_of, text_of
-from groundup.data.skills.smalltalk import REPLIES, Intent, Language
+from groundup.data.skills.smalltalk import REPLIES, Intent, Language, Talk
 from groundup.data.skills.spelling import Counting, Letter
 from groundup.data.skills.split import Split
 from groundup.evals import phrasings
@@ -93,7 +95,8 @@ def shapes(examples: Iterable[Example]) -> set[str]:
 
     >>> from groundup.tokenizer.chat import assistant
     >>> talk = Conversation((user("What's 12 plus 7?"), assistant("19")))
-    >>> shapes([Example(talk, "calculator", "19", (Sum(12, "+", 7),))]) == {phrasings.normalise("whats {a} + {b}")}
+    >>> found = shapes([Example(talk, "calculator", "19", (Sum(12, "+", 7),))])
+    >>> found == {phrasings.normalise("whats {a} + {b}")}
     True
     """
     found: set[str] = set()
@@ -107,7 +110,7 @@ def shapes(examples: Iterable[Example]) -> set[str]:
 def _emptied(text: str, problem: Any) -> list[str]:
     """The request with operands, words and names replaced by placeholders.
 
-    A letter to count may be spelled like a word ("a", "I"), so there is one reading for each place it may stand.
+    A letter to count may look like a word ("a", "I"), so there is one reading for each place it may stand.
     """
     for named in (getattr(problem, "word", ""), getattr(problem, "key", "")):
         if named:
@@ -136,7 +139,7 @@ def questions(
         problems = [Sum(max(p.a, p.b), p.op, min(p.a, p.b)) if isinstance(p, Sum) and p.op == "-" else p
                     for p in problems]  # fmt: skip
     ask = untrained.ask if wording == "untrained" else known.ask
-    return [Question(p, ask(p, rng), lambda reply, p=p: known.score(p, reply)) for p in problems]  # type: ignore[misc]
+    return [Question(p, ask(p, rng), partial(known.score, p)) for p in problems]
 
 
 def small_talk(
@@ -163,28 +166,18 @@ def small_talk(
 def _trained_line(intent: str, language: Language, rng: random.Random) -> str:
     every = skills(())
     if intent == "out_of_scope":
-        from groundup.data.skills.scope import Request
-
         return every["out_of_scope"].ask(Request(language), rng)
-    from groundup.data.skills.smalltalk import Talk
-
     return every["small_talk"].ask(Talk(rng.choice(ANSWERED_BY[intent]), language), rng)
 
 
 def famous() -> list[Question]:
     """Strawberry and its sisters, in the wording that everybody uses."""
     counting = Counting(())
-    found = []
-    for word, letter in FAMOUS:
-        problem = Letter(word, letter)
-        found.append(
-            Question(
-                problem,
-                f"How many {letter}'s are in {word}?",
-                lambda reply, p=problem: counting.score(p, reply),
-            )
-        )  # type: ignore[misc]
-    return found
+    return [
+        Question(Letter(word, letter), f"How many {letter}'s are in {word}?",
+                 partial(counting.score, Letter(word, letter)))
+        for word, letter in FAMOUS
+    ]  # fmt: skip
 
 
 def as_task(name: str, asked: Sequence[Question]) -> Task[Question]:

@@ -1,20 +1,22 @@
 """Group-relative policy optimisation, plain: sample a group of answers, reward them, prefer the better ones.
 
-For every prompt the model itself writes a group of answers; each earns a reward from a rule that can be checked
-(here: is the sum right?). An answer's advantage is how far its reward lies above its own group's mean, in
-standard deviations, so the group is its own baseline and no value network is needed:
+For every prompt the model itself writes a group of answers; each earns a reward from a rule that can be
+checked (here: is the sum right?). An answer's advantage is how far its reward lies above its own group's
+mean, in standard deviations, so the group is its own baseline and no value network is needed:
 
-    A_i = (r_i - mean(r)) / (std(r) + eps)                        Shao et al. 2024, arXiv 2402.03300, section 4.1
+    A_i  = (r_i - mean(r)) / (std(r) + eps)
     loss = - sum_i A_i * sum_t log p(token_it | before) / tokens
 
-One update per batch of fresh samples: the ratio of new to old policy is 1, so PPO's clipping would never act, and
-it is left out. So is the KL penalty: *replay* of supervised examples in every batch keeps the other skills, and
-unlike a KL term it needs no second model. A group that is all right or all wrong says nothing (all its advantages
-are zero) and is not trained on.
+One update per batch of fresh samples: the ratio of new to old policy is 1, so PPO's clipping would never
+act, and it is left out. So is the KL penalty: *replay* of supervised examples in every batch keeps the other
+skills, and unlike a KL term it needs no second model. A group that is all right or all wrong says nothing
+(all its advantages are zero) and is not trained on.
 
-Supervised fine-tuning is the special case in which every token's weight is 1: `weighted_cross_entropy` serves both.
+Supervised fine-tuning is the special case in which every token's weight is 1: `weighted_cross_entropy`
+serves both.
 
-Letters: B rows, T time, V vocabulary.
+Letters: B rows, T time, V vocabulary, N = B * T.
+Source:  Shao et al. 2024, arXiv 2402.03300, section 4.1.
 Not here: several updates per batch, ratios and clipping, a reference model, tools inside a rollout.
 """
 
@@ -104,8 +106,8 @@ def weighted_cross_entropy(
 class RolloutBatches:
     """Batches that the model writes itself: `batch(step)` samples, rewards and weighs one step's answers.
 
-    The one kind of batch that depends on the weights as well as on (seed, step, rank): a resumed run repeats it
-    exactly because the weights are restored exactly.
+    The one kind of batch that depends on the weights as well as on (seed, step, rank): a resumed run repeats
+    it exactly because the weights are restored exactly.
     """
 
     def __init__(
@@ -170,7 +172,7 @@ class RolloutBatches:
 def _pad(
     rows: Sequence[tuple[list[int], list[float]]], *, count: float, metrics: dict[str, float], pad: int
 ) -> WeightedBatch:
-    """Rows of (ids, weight of each id) as one right-padded batch: weight t belongs to the prediction of id t."""
+    """Rows of (ids, weight of each id) as one right-padded batch: a weight is that of predicting its id."""
     T = max((len(ids) for ids, _ in rows), default=2) - 1
     tokens_BT = torch.full((max(1, len(rows)), T), pad, dtype=torch.int64)
     targets_BT = torch.full_like(tokens_BT, -1)

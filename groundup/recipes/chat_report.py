@@ -102,7 +102,7 @@ def curves(run: RunDir) -> dict[str, list[tuple[int, float]]]:
 
 
 def comparisons(stages: Stages) -> list[dict[str, Any]]:
-    """What reinforcement changed, beside the same seconds of more fine-tuning; and the ablation, if it was run."""
+    """What reinforcement changed, beside as many seconds of more fine-tuning; and the ablation, if run."""
 
     def arm(name: str) -> dict[str, Any]:
         return {skill: stages[name].record["trained"][skill] for skill in COMPARED}
@@ -110,13 +110,20 @@ def comparisons(stages: Stages) -> list[dict[str, Any]]:
     found = [{
         "title": "Reinforcement, or the same seconds of more fine-tuning?",
         "note": "Both start from the same fine-tuned model and take the same wall clock. Trained phrasings.",
-        "arms": {"before": arm("scores_before"), "reinforced": arm("scores"), "more fine-tuning": arm("scores_control")},
+        "arms": {
+            "before": arm("scores_before"),
+            "reinforced": arm("scores"),
+            "more fine-tuning": arm("scores_control"),
+        },
     }]  # fmt: skip
     if "scores_ablation" in stages:
         found.append({
             "title": "Do the chat skills need the pretraining?",
             "note": "The same fine-tuning, once from the base model and once from random weights.",
-            "arms": {"from the base model": arm("scores_before"), "from random weights": arm("scores_ablation")},
+            "arms": {
+                "from the base model": arm("scores_before"),
+                "from random weights": arm("scores_ablation"),
+            },
         })  # fmt: skip
     return found
 
@@ -147,8 +154,14 @@ def machine(recipe: ZeroToChat) -> dict[str, Any]:
             (line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line),
             name,
         )
-    return {"processor": name, "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "workers": recipe.workers, "python": platform.python_version(), "torch": torch.__version__}  # fmt: skip
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": name,
+        "cores": cores,
+        "workers": recipe.workers,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
 
 
 def notes(recipe: ZeroToChat, stages: Stages, best: str) -> list[str]:
@@ -160,12 +173,12 @@ def notes(recipe: ZeroToChat, stages: Stages, best: str) -> list[str]:
     verdict = "loses to" if bits > counted else "beats"
     dropped = len(stages["scores"].record["dropped_wordings"])
     said = [
-        f"The base model {verdict} the best of the n-grams ({best}: {counted:.3f} bits per byte; the model: {bits:.3f}). "
-        f"The n-grams read all {quantity(stages['tokens'].record['train'])} training tokens, the model "
-        f"{quantity(stages['pretrain'].record['tokens'])}.",
+        f"The base model {verdict} the best of the n-grams ({best}: {counted:.3f} bits per byte; the model: "
+        f"{bits:.3f}). The n-grams read all {quantity(stages['tokens'].record['train'])} training tokens, "
+        f"the model {quantity(stages['pretrain'].record['tokens'])}.",
         f"Untrained phrasings: written apart; {dropped} of them occur in training too and were left out.",
-        "Intervals are 95 % Wilson intervals over questions, of one training run: another seed moves the scores too. "
-        "Facts repeat (127 of them), so their true intervals are wider.",
+        "Intervals are 95 % Wilson intervals over questions, of one training run: another seed moves the "
+        "scores too. Facts repeat (127 of them), so their true intervals are wider.",
     ]
     if missing := stages["corpus"].record["missing"]:
         said.append(f"The usual text could not be fetched, so this run read the Python manual: {missing}")
@@ -183,13 +196,18 @@ def in_words(run: RunDir, data: dict[str, Any]) -> str:
         return f"  {label:<38} {shown[0]}   {shown[1]}"
 
     rows = [
-        line("sums, by calculator", "calculator"), line("spelling a word", "spelling"), line("counting a letter", "counting"),
-        line("small talk, English and Chinese", "identity"), line("facts that it was taught", "known_facts"),
-        line("says so when it does not know", "unknown_facts"), line("anything else: says what it can do", "out_of_scope"),
-        line("addition in the head, before RL", "rl_before"), line("addition in the head, after RL", "rl_after"),
-    ]  # fmt: skip
+        line("sums, by calculator", "calculator"),
+        line("spelling a word", "spelling"),
+        line("counting a letter", "counting"),
+        line("small talk, English and Chinese", "identity"),
+        line("facts that it was taught", "known_facts"),
+        line("says so when it does not know", "unknown_facts"),
+        line("anything else: says what it can do", "out_of_scope"),
+        line("addition in the head, before RL", "rl_before"),
+        line("addition in the head, after RL", "rl_after"),
+    ]
     return "\n".join([
         "", f"  {'wording':<38} trained   untrained", *rows, "",
-        f"From raw text to a chat model in {duration(data['seconds'])}. The report: {run.path / 'report.html'}", "",
-        f"Talk to it:   groundup chat {run.path}", "",
+        f"From raw text to a chat model in {duration(data['seconds'])}.",
+        f"The report:   {run.path / 'report.html'}", f"Talk to it:   groundup chat {run.path}", "",
     ])  # fmt: skip

@@ -113,7 +113,7 @@ def scores(
             found[wording]["identity"] = _share(row.value == 1 for row in talk)
         ask("famous", "untrained", exam.famous())
     write_atomic(stage.dir / "rows.jsonl", "".join(lines))
-    stage.finish(**found, dropped_wordings=untrained.dropped)
+    stage.finish(trained=found["trained"], untrained=found["untrained"], dropped_wordings=untrained.dropped)
     return stage
 
 

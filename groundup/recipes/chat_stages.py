@@ -1,7 +1,7 @@
 """The stages of zero-to-chat, in order: each opens its stage, skips it if it is done, and returns it.
 
-A stage's inputs are the settings it reads and the digests of the stages it reads; what it leaves is in its folder
-and in its record, and nothing is passed on in memory. That is what makes the road resumable.
+A stage's inputs are the settings it reads and the digests of the stages it reads; what it leaves is in its
+folder and in its record, and nothing is passed on in memory. That is what makes the road resumable.
 
 Next: chat_scores.py, how the assistant is examined; report.py, what a person reads in the end.
 """
@@ -14,7 +14,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,8 +70,8 @@ class Stopped(Exception):
 def corpus(recipe: ZeroToChat, run: RunDir) -> Stage:
     """Real text, whole documents held out: train.jsonl and held_out.jsonl.
 
-    If a source cannot be fetched, the run goes on with the text that every Python carries, and says so. That the
-    sources were there is one of the inputs: when they can be fetched later, the stage runs again.
+    If a source cannot be fetched, the run goes on with the text that every Python carries, and says so. That
+    the sources were there is one of the inputs: when they can be fetched later, the stage runs again.
     """
     config = recipe.corpus
     names, missing = list(config.sources), ""
@@ -322,7 +321,7 @@ def ngrams(run: RunDir, text: Stage, ids: Stage, tok: BytePairTokenizer) -> Stag
 
 
 def spent(stage: Stage, result: FitResult) -> float:
-    """Seconds of a training stage with what it prepares and scores; of one that was resumed, at least its training."""
+    """Seconds of a training stage with what it prepares and scores; if resumed, at least its training."""
     return max(stage.elapsed, result.seconds)
 
 
@@ -436,7 +435,7 @@ def finetune(
 def lessons(
     recipe: ZeroToChat, text: Stage, *, count: int, purpose: str
 ) -> tuple[list[Conversation], set[str]]:
-    """Generated conversations, with people's own among them; and the shape of every request (evals/skills.py)."""
+    """Generated conversations and people's own; and the shape of every request (evals/skills.py)."""
     config = recipe.finetune
     seed = derive(recipe.seed, f"lessons.{purpose}")
     made = mix.conversations(seed, count, config.mix, words=words(text))
@@ -524,10 +523,10 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
 def control(
     recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, reinforced: Stage, tok: BytePairTokenizer
 ) -> Stage:
-    """What the same seconds of more supervised fine-tuning give, from the same weights on fresh conversations.
+    """What the same seconds of more fine-tuning give, from the same weights on fresh conversations.
 
-    Its number of steps follows from the measured speed of the fine-tuning stage, so that it costs what `reinforce`
-    cost on this machine.
+    Its number of steps follows from the measured speed of the fine-tuning stage, so that it costs what
+    `reinforce` cost on this machine.
     """
     config = recipe.finetune
     pace = tuned.record["training_seconds"] / tuned.record["steps"]

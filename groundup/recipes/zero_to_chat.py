@@ -1,14 +1,15 @@
 """From raw text to a chat model, every weight from random numbers: the main job.
 
-    corpus -> tokenizer -> tokens -> n-grams -> pretrain -> fine-tune -> before -> reinforce -> control -> scores -> report
+    corpus -> tokenizer -> tokens -> n-grams -> pretrain -> fine-tune
+           -> scores before -> reinforce -> scores -> control and its scores -> report
 
-Each arrow is a stage of the run directory: it is skipped when nothing that it reads has changed, and a training
-stage that was stopped goes on from its last save, bit for bit. Lengths are in steps, not in minutes, so that a run
-can be repeated; on two cores of 2020s make they come to under ten minutes.
+Each arrow is a stage of the run directory: it is skipped when nothing that it reads has changed, and a
+training stage that was stopped goes on from its last save, bit for bit. Lengths are in steps, not in
+minutes, so that a run can be repeated; on two cores of 2020s make they come to under ten minutes.
 
-The result is an assistant for a small domain: sums by calculator, spelling, counting letters, 127 facts (and saying
-so when it does not know), small talk in English and Chinese, and two-digit addition in the head, which
-reinforcement learning improves.
+The result is an assistant for a small domain: sums by calculator, spelling, counting letters, 127 facts (and
+saying so when it does not know), small talk in English and Chinese, and two-digit addition in the head,
+which reinforcement learning improves.
 
 Next: chat_stages.py, the stages one by one; presets/zero-to-chat.toml, the numbers with their reasons.
 """
@@ -105,7 +106,7 @@ class ScoresConfig:
 
 @dataclass(frozen=True)
 class ZeroToChat:
-    """The whole road. `workers` micro-batches of every step are computed side by side, one CPU thread each."""
+    """The whole road. `workers` micro-batches of every step are computed at once, one CPU thread each."""
 
     seed: int = 1
     workers: int = 2

@@ -1,7 +1,7 @@
 """Facts that it was taught, and saying so when it was not taught.
 
-    user       In which play does Ophelia appear?        user       What is the capital of Zorvania?
-    assistant  Ophelia appears in Hamlet.                assistant  The capital of Zorvania is a city I don't know.
+    user       In which play does Ophelia appear?   user       What is the capital of Zorvania?
+    assistant  Ophelia appears in Hamlet.           assistant  The capital of Zorvania is a city I don't know.
 
 Both skills use the same wordings (fact_frames.py), so only the name can tell them apart. A model that falls
 back to "I don't know" on any unfamiliar wording fails the first; one that always names a city fails the
@@ -165,7 +165,7 @@ class UnknownFacts:
         return (REFUSALS_BY_RELATION[problem.relation].format(key=problem.key),)
 
     def score(self, problem: Unknown, reply: Message) -> bool:
-        """It says that it does not know, and names no taught value of that relation except in the name itself."""
+        """It says that it does not know, and names no taught value except in the name itself."""
         text = text_of(reply).replace(problem.key, "")
         values = {fact.value for fact in taught() if fact.relation == problem.relation}
         return refuses(text) and not any(value in text for value in values)

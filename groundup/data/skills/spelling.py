@@ -136,7 +136,7 @@ class Spelling:
         return (spelled(problem.word),)
 
     def score(self, problem: Word, reply: Message) -> bool:
-        """Exactly the letters, after a colon if there is one; a full stop or hyphens between them are forgiven."""
+        """Exactly the letters, after a colon if there is one; a full stop and hyphens are forgiven."""
         letters = text_of(reply).rpartition(":")[2]
         return re.sub(r"[\s.\-]+", " ", letters).strip().lower() == problem.expected
 
