@@ -1,0 +1,272 @@
+"""`groundup lesson`: the course. List the lessons, read and run one, compare its numbers, make a notebook.
+
+A lesson is a script in percent cells, `lessons/NN_topic.py`: comments under `# %% [markdown]` are prose, the
+rest is code. Running it here prints the prose too, each part before its code, so that a terminal reads like
+the book. A lesson puts what it found into a dict called `measured`, by the ids of the published numbers in
+`groundup/reference/NN.toml`.
+
+Does not: write a lesson's output into the notebook. Run it there, that is what it is for.
+"""
+
+import argparse
+import json
+import math
+import shutil
+import textwrap
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import groundup
+from groundup.base.config import from_dict, load_toml
+from groundup.base.errors import ConfigError, UserError, suggest
+from groundup.base.files import read_text, write_atomic
+
+HOME = Path(groundup.__file__).parent
+MARKER, PROSE = "# %%", "# %% [markdown]"
+
+
+def main(words: list[str]) -> int:
+    """Run one `groundup lesson` command; returns the exit code, 1 if `check` found a number that is off."""
+    arguments = _parser().parse_args(words)
+    return arguments.run(arguments) or 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="groundup lesson", description="The course, one runnable script a topic."
+    )
+    commands = parser.add_subparsers(required=True, metavar="list | run | check | notebook")
+    listing = commands.add_parser("list", help="the lessons that are there")
+    listing.set_defaults(run=_list)
+    running = commands.add_parser("run", help="read a lesson and run it, under a minute on a CPU")
+    running.set_defaults(run=_run)
+    checking = commands.add_parser("check", help="run it and compare its numbers with the published ones")
+    checking.set_defaults(run=_check)
+    making = commands.add_parser("notebook", help="write it as a Jupyter notebook")
+    making.add_argument("-o", "--out", type=Path, metavar="FILE.ipynb", help="by default NN_topic.ipynb here")
+    making.set_defaults(run=_notebook)
+    for command in (running, checking, making):
+        command.add_argument("number", metavar="NN", help="the lesson's number: 08, or 8")
+    return parser
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    for path in lessons().values():
+        title = next(cells(read_text(path))).text.splitlines()[0].lstrip("# ")
+        print(f"  {title}")
+    print("\n  groundup lesson run NN        read and run one")
+    print("  groundup lesson check NN      compare its numbers with the course's")
+    print("  groundup lesson notebook NN   take it to Jupyter")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    run(find(arguments.number), narrate=True)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    path = find(arguments.number)
+    results = references(path.name[:2])
+    rows = compare(results, run(path, narrate=False).measured)
+    print(f"\n{path.stem}: {len(results)} published results")
+    for row in rows:
+        print(f"  {row.verdict:<7} {row.id:<26} {row.told}")
+    return int(any(row.verdict == "OFF" for row in rows))
+
+
+def _notebook(arguments: argparse.Namespace) -> None:
+    path = find(arguments.number)
+    out = arguments.out or Path(path.stem + ".ipynb")
+    if out.exists():
+        raise UserError(f"{out} exists, and may hold your own work. Delete it, or name another file with -o.")
+    write_atomic(out, json.dumps(notebook(read_text(path)), ensure_ascii=False, indent=1) + "\n")
+    print(f"{out}: open it with Jupyter, or any editor that shows notebooks")
+
+
+# ---- Lessons -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: prose without its comment signs, or code; `line` is where it starts in the script, from 0."""
+
+    kind: Literal["markdown", "code"]
+    text: str
+    line: int
+
+
+def lessons() -> dict[str, Path]:
+    """The lessons by their two digits, in order: beside the package in a checkout, or in ./lessons."""
+    for folder in (HOME.parent / "lessons", Path("lessons")):
+        if found := sorted(folder.glob("[0-9][0-9]_*.py")):
+            return {path.name[:2]: path for path in found}
+    raise UserError(
+        "The lessons are not here: they are files of the repository, not of the installed package. Clone the "
+        "repository and run this in its folder."
+    )
+
+
+def find(number: str) -> Path:
+    """The lesson with this number; UserError names the ones that are there."""
+    there = lessons()
+    if number.zfill(2) in there:
+        return there[number.zfill(2)]
+    near = suggest(number.zfill(2), there)
+    raise UserError(f"There is no lesson {number!r}.{near} Lessons there today: {', '.join(there)}.")
+
+
+def cells(source: str) -> Iterator[Cell]:
+    """The cells of a script, in order; empty ones are left out.
+
+    >>> for cell in cells("# %% [markdown]\\n# # Title\\n#\\n# Words.\\n\\n# %%\\nx = 1\\n"): print(cell)
+    Cell(kind='markdown', text='# Title\\n\\nWords.', line=1)
+    Cell(kind='code', text='x = 1', line=6)
+    """
+    lines = source.splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith(MARKER)]
+    for start, end in zip([-1, *starts], [*starts, len(lines)], strict=True):
+        prose = start >= 0 and lines[start].startswith(PROSE)
+        body = lines[start + 1 : end]
+        if prose:
+            body = [line.removeprefix("#").removeprefix(" ") for line in body]
+        if text := "\n".join(body).strip("\n"):
+            yield Cell("markdown" if prose else "code", text, start + 1)
+
+
+def notebook(source: str) -> dict[str, Any]:
+    """The script as a notebook, format 4.5: the same cells, not run yet."""
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        },
+        "cells": [_notebook_cell(f"cell-{number:03}", cell) for number, cell in enumerate(cells(source))],
+    }
+
+
+def _notebook_cell(name: str, cell: Cell) -> dict[str, Any]:
+    common = {"id": name, "metadata": {}, "source": cell.text.splitlines(keepends=True)}
+    if cell.kind == "markdown":
+        return {"cell_type": "markdown", **common}
+    return {"cell_type": "code", **common, "execution_count": None, "outputs": []}
+
+
+def run(path: Path, *, narrate: bool) -> types.ModuleType:
+    """Run a lesson and return it as a module; `narrate` prints the prose of a cell before its code runs."""
+    spec = ModuleSpec(f"lesson_{path.stem}", loader := Narrator(path, narrate), origin=str(path))
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+class Narrator(SourceFileLoader):
+    """Loads a script with every line where it was, but prose that prints itself."""
+
+    def __init__(self, path: Path, narrate: bool):
+        super().__init__(f"lesson_{path.stem}", str(path))
+        self.narrate = narrate
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        source = read_text(Path(self.path))
+        return compile(narrated(source) if self.narrate else source, self.path, "exec")
+
+
+def narrated(source: str) -> str:
+    """The script with each prose cell printing itself; no line moves, so tracebacks fit."""
+    width = min(100, shutil.get_terminal_size((88, 24)).columns - 2)
+    lines = source.splitlines()
+    for cell in cells(source):
+        if cell.kind == "markdown":
+            lines[cell.line] = f"print({_told(cell.text, width)!r}, flush=True)"
+    return "\n".join(lines) + "\n"
+
+
+def _told(markdown: str, width: int) -> str:
+    """Prose for a terminal: paragraphs filled to the width, tables and code kept as they are."""
+    paragraphs = []
+    for paragraph in markdown.split("\n\n"):
+        laid_out = paragraph.startswith((" ", "|", "#", "-", "$$", "```"))
+        paragraphs.append(paragraph if laid_out else textwrap.fill(" ".join(paragraph.split()), width))
+    return "\n" + "\n\n".join(paragraphs) + "\n"
+
+
+# ---- Published results ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One published number of the course, and how near a run has to come."""
+
+    id: str
+    lecture: str  # where it was published: the lecture and, if it has one, the file or the paper
+    settings: str
+    expected: Any  # a number, a text, a list; for a property, true
+    kind: Literal["exact", "close", "property"]
+    tolerance: float = 0.0  # of `close`: the largest distance allowed
+    needs: str = ""  # the text that it was measured on; with another text the lesson leaves it out
+    cost: str = ""  # what it takes where a lesson's minute is too short: the lesson leaves it out
+
+    def __post_init__(self) -> None:
+        if (self.kind == "close") != (self.tolerance > 0):
+            raise ConfigError(
+                f"{self.id}: kind={self.kind!r} with tolerance={self.tolerance}. "
+                "A close result has a tolerance above 0, and no other kind has one."
+            )
+
+
+def references(number: str) -> list[Reference]:
+    """The published results of a lesson, from groundup/reference/NN.toml; none if there is no such file."""
+    path = HOME / "reference" / f"{number}.toml"
+    rows = load_toml(path).get("result", []) if path.is_file() else []
+    return [from_dict(Reference, row, where=f"{path.name}, result {i}") for i, row in enumerate(rows, 1)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one published result: "ok", "OFF" or "not run", and the figures."""
+
+    id: str
+    verdict: Literal["ok", "OFF", "not run"]
+    told: str
+
+
+def compare(results: list[Reference], measured: Mapping[str, Any]) -> list[Row]:
+    """Each published result beside what a lesson measured.
+
+    >>> pi = Reference("pi", "2000 BC", "a rope", expected=3.125, kind="close", tolerance=0.02)
+    >>> compare([pi], {"pi": 3.14159})
+    [Row(id='pi', verdict='ok', told='3.14159, published 3.125 ± 0.02')]
+    """
+    if strangers := sorted(measured.keys() - {result.id for result in results}):
+        raise ConfigError(f"The lesson measures {strangers[0]!r}, which is not among its published results.")
+    rows = []
+    for result in results:
+        span = f" ± {result.tolerance:g}" if result.kind == "close" else ""
+        published = "must hold" if result.kind == "property" else f"published {_short(result.expected)}{span}"
+        if result.id in measured:
+            found = measured[result.id]
+            rows.append(
+                Row(result.id, "ok" if fits(result, found) else "OFF", f"{_short(found)}, {published}")
+            )
+        elif why := result.cost or (result.needs and f"needs {result.needs}"):
+            rows.append(Row(result.id, "not run", f"{published}; {why}"))
+        else:
+            rows.append(Row(result.id, "OFF", f"the lesson did not measure it; {published}"))
+    return rows
+
+
+def fits(result: Reference, found: Any) -> bool:
+    """Whether a measured value is what was published: within the tolerance if `close`, else equal."""
+    if result.kind == "close":
+        return math.isfinite(found) and abs(found - result.expected) <= result.tolerance
+    return found == result.expected
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
