@@ -7,8 +7,11 @@ mean, in standard deviations, so the group is its own baseline and no value netw
     A_i  = (r_i - mean(r)) / (std(r) + eps)
     loss = - sum_i A_i * sum_t log p(token_it | before) / tokens
 
+Writing an answer is cheap, learning from it is not: of each group only the answers with the highest and the lowest
+rewards are learned from, half each, and the advantages are taken among those.
+
 One update per batch of fresh samples: the ratio of new to old policy is 1, so PPO's clipping would never
-act, and it is left out. So is the KL penalty: *replay* of supervised examples in every batch keeps the other
+act, and it is left out. So is the KL penalty: *replay* of supervised examples in every step keeps the other
 skills, and unlike a KL term it needs no second model. A group that is all right or all wrong says nothing
 (all its advantages are zero) and is not trained on.
 
@@ -16,7 +19,8 @@ Supervised fine-tuning is the special case in which every token's weight is 1: `
 serves both.
 
 Letters: B rows, T time, V vocabulary, N = B * T.
-Source:  Shao et al. 2024, arXiv 2402.03300, section 4.1.
+Source:  Shao et al. 2024, arXiv 2402.03300, section 4.1; fewer updates than rollouts: Xu et al. 2025, arXiv
+         2504.13818, algorithm 1 (max-variance down-sampling).
 Not here: several updates per batch, ratios and clipping, a reference model, tools inside a rollout.
 """
 
@@ -32,7 +36,7 @@ from torch.nn import functional as F
 
 from groundup.base.errors import ConfigError
 from groundup.base.seeds import python_rng, torch_generator
-from groundup.infer.generate import generate
+from groundup.infer.generate import Generation, generate
 from groundup.infer.sampling import SamplingParams
 from groundup.models.transformer import Transformer
 from groundup.tokenizer.chat import Conversation, Message, parse_reply, prompt
@@ -47,15 +51,21 @@ class GRPOConfig:
 
     prompts: int = 16  # different problems per step
     group: int = 16  # answers per problem; the spread of a group is the learning signal
+    learn: int = 8  # of these, how many are learned from: half with the highest rewards, half with the lowest
     temperature: float = 1.0  # sample from the model's own distribution, so that the update is on-policy
     max_tokens: int = 32  # an answer cut off here earns nothing
-    replay: int = 16  # supervised conversations joined to every step
+    replay: int = 16  # supervised conversations beside them
     replay_weight: float = 0.5  # weight of the replay's mean loss beside the policy's
 
     def __post_init__(self) -> None:
         if self.group < 2:
             raise ConfigError(
                 f"grpo.group={self.group}: a group needs at least 2 answers to be compared. Use 8 to 32."
+            )
+        if not 2 <= self.learn <= self.group or self.learn % 2:
+            raise ConfigError(
+                f"grpo.learn={self.learn} answers of each group of {self.group}: choose an even number from 2 to "
+                f"{self.group}."
             )
 
 
@@ -74,7 +84,7 @@ class WeightedBatch:
     tokens_BT: Tensor  # int64
     targets_BT: Tensor  # int64, -1 where nothing is learned
     weights_BT: Tensor  # float32
-    count: float  # what the summed loss is divided by
+    count: float  # what the summed loss of a step is divided by, together with the other micro-batches' counts
     segments_BT: Tensor | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
@@ -92,15 +102,53 @@ def advantages(rewards: Sequence[float], *, eps: float = 1e-4) -> list[float]:
     return [(reward - mean) / (std + eps) for reward in rewards]
 
 
+def spread(rewards: Sequence[float], keep: int) -> list[int]:
+    """Which `keep` answers to learn from: half with the lowest rewards, half with the highest; earlier ones first.
+
+    >>> spread([1, 0, 1, 1, 1, 0], 4)
+    [0, 1, 2, 5]
+    >>> spread([1, 1, 1, 0, 1, 1], 4)
+    [0, 1, 2, 3]
+    """
+    order = sorted(range(len(rewards)), key=lambda i: rewards[i])
+    low, rest = order[: keep // 2], order[keep // 2 :]
+    return sorted(low + sorted(rest, key=lambda i: -rewards[i])[: keep - keep // 2])
+
+
 def weighted_cross_entropy(
     model: Transformer, batch: WeightedBatch
 ) -> tuple[Tensor, float, dict[str, float]]:
     """-sum(weight * log p(target)), the number to divide it by, and the batch's metrics."""
-    logits_BTV = model(batch.tokens_BT, segments_BT=batch.segments_BT)
-    nll_N = F.cross_entropy(
-        logits_BTV.flatten(0, 1), batch.targets_BT.flatten(), ignore_index=-1, reduction="none"
-    )
-    return (nll_N * batch.weights_BT.flatten()).sum(), batch.count, batch.metrics
+    asked_BT = batch.targets_BT != -1
+    x_NC = model.hidden(batch.tokens_BT, segments_BT=batch.segments_BT)[asked_BT]
+    nll_N = F.cross_entropy(model.head(x_NC).float(), batch.targets_BT[asked_BT], reduction="none")
+    return (nll_N * batch.weights_BT[asked_BT]).sum(), batch.count, batch.metrics
+
+
+class Interleaved:
+    """Micro-batch m is the next one of source m mod n: rollouts and replay in turn, each padded among its own."""
+
+    def __init__(self, *sources: RolloutBatches | ReplayBatches) -> None:
+        self.sources = sources
+
+    def batch(self, step: int, rank: int = 0) -> WeightedBatch:
+        turn, source = divmod(step, len(self.sources))
+        return self.sources[source].batch(turn, rank)
+
+
+class ReplayBatches:
+    """Supervised conversations at `weight`: the mean loss of their learned tokens, added to the step's loss."""
+
+    def __init__(self, examples: Sequence[Example], *, size: int, weight: float, seed: int) -> None:
+        self.examples, self.size, self.weight, self.seed = examples, size, weight, seed
+
+    def batch(self, step: int, rank: int = 0) -> WeightedBatch:
+        """`size` examples; their count is 0, for the step's loss is divided by the number of rollout batches."""
+        rng = python_rng(self.seed, "grpo.replay", step=step, rank=rank)
+        chosen = [self.examples[i] for i in rng.sample(range(len(self.examples)), min(self.size, len(self.examples)))]
+        learned = max(1, sum(sum(mask) for _, mask in chosen))
+        rows = [(ids, [self.weight * keep / learned for keep in mask]) for ids, mask in chosen]
+        return _pad(rows, count=0)
 
 
 class RolloutBatches:
@@ -116,37 +164,29 @@ class RolloutBatches:
         tokenizer: Tokenizer,
         problem: Callable[[random.Random], Prompt],
         *,
-        replay: Sequence[Example],
         config: GRPOConfig,
         seed: int,
     ) -> None:
         self.model, self.tokenizer, self.problem = model, tokenizer, problem
-        self.replay, self.config, self.seed = replay, config, seed
+        self.config, self.seed = config, seed
         self.stop = (tokenizer.special("<|end|>"), tokenizer.special("<|result|>"))
 
     def batch(self, step: int, rank: int = 0) -> WeightedBatch:
-        """One step's rollouts and replay, padded to the longest row."""
-        config = self.config
+        """One step's rollouts; their loss is already a mean over their tokens, so their count is 1."""
         rng = python_rng(self.seed, "grpo.problems", step=step, rank=rank)
-        prompts = [self.problem(rng) for _ in range(config.prompts)]
+        prompts = [self.problem(rng) for _ in range(self.config.prompts)]
         rollouts, metrics = self._rollouts(prompts, step=step, rank=rank)
-        rows: list[tuple[list[int], list[float]]] = []
-        learned = 0
-        for prompt_ids, reply_ids, advantage in rollouts:
-            learned += len(reply_ids)
-            if advantage:
-                rows.append((prompt_ids + reply_ids, [0.0] * len(prompt_ids) + [advantage] * len(reply_ids)))
-        replayed = rng.sample(range(len(self.replay)), min(config.replay, len(self.replay)))
-        imitated = sum(sum(self.replay[i][1]) for i in replayed)
-        if imitated:
-            weight = config.replay_weight * learned / imitated  # both parts are means over their own tokens
-            rows += [(self.replay[i][0], [weight * keep for keep in self.replay[i][1]]) for i in replayed]
-        return _pad(rows, count=max(1, learned), metrics=metrics, pad=self.tokenizer.special("<|end|>"))
+        learned = max(1, sum(len(reply_ids) for _, reply_ids, _ in rollouts))
+        rows = [
+            (prompt_ids + reply_ids, [0.0] * len(prompt_ids) + [advantage / learned] * len(reply_ids))
+            for prompt_ids, reply_ids, advantage in rollouts
+        ]
+        return _pad(rows, count=1, metrics=metrics)
 
     def _rollouts(
         self, prompts: Sequence[Prompt], *, step: int, rank: int
     ) -> tuple[list[tuple[list[int], list[int], float]], dict[str, float]]:
-        """(prompt ids, reply ids, advantage) of every answer, and the step's mean reward and length."""
+        """(prompt ids, reply ids, advantage) of every answer to learn from; reward and length over all of them."""
         config = self.config
         prompt_ids = [prompt(self.tokenizer, item.conversation) for item in prompts]
         generator = torch_generator(self.seed, "grpo.sample", step=step, rank=rank)
@@ -155,12 +195,14 @@ class RolloutBatches:
         answers = generate(self.model, repeated, params, generator)
         rows, rewards_all, useful = [], [], 0
         for g, item in enumerate(prompts):
-            group = [answer.ids for answer in answers[g * config.group : (g + 1) * config.group]]
-            rewards = [item.reward(parse_reply(self.tokenizer, ids)) for ids in group]
+            group = answers[g * config.group : (g + 1) * config.group]
+            rewards = [self._reward(item, answer) for answer in group]
             rewards_all += rewards
-            scaled = advantages(rewards)
-            useful += any(scaled)
-            rows += [(prompt_ids[g], ids, a) for ids, a in zip(group, scaled, strict=True)]
+            chosen = spread(rewards, config.learn)
+            scaled = advantages([rewards[i] for i in chosen])
+            if any(scaled):  # else all were right or all wrong
+                useful += 1
+                rows += [(prompt_ids[g], group[i].ids, a) for i, a in zip(chosen, scaled, strict=True)]
         metrics = {
             "reward": sum(rewards_all) / len(rewards_all),
             "useful_groups": useful / len(prompts),
@@ -168,13 +210,18 @@ class RolloutBatches:
         }
         return rows, metrics
 
+    def _reward(self, item: Prompt, answer: Generation) -> float:
+        if answer.finish == "length":
+            return 0.0  # or a reply that is right so far, and never ends, would be learned
+        return item.reward(parse_reply(self.tokenizer, answer.ids))
+
 
 def _pad(
-    rows: Sequence[tuple[list[int], list[float]]], *, count: float, metrics: dict[str, float], pad: int
+    rows: Sequence[tuple[list[int], list[float]]], *, count: float, metrics: dict[str, float] | None = None
 ) -> WeightedBatch:
     """Rows of (ids, weight of each id) as one right-padded batch: a weight is that of predicting its id."""
     T = max((len(ids) for ids, _ in rows), default=2) - 1
-    tokens_BT = torch.full((max(1, len(rows)), T), pad, dtype=torch.int64)
+    tokens_BT = torch.zeros((max(1, len(rows)), T), dtype=torch.int64)
     targets_BT = torch.full_like(tokens_BT, -1)
     weights_BT = torch.zeros(tokens_BT.shape)
     for b, (ids, weights) in enumerate(rows):
@@ -182,4 +229,4 @@ def _pad(
         tokens_BT[b, :t] = torch.tensor(ids[:-1])
         weights_BT[b, :t] = torch.tensor(weights[1:], dtype=torch.float32)
         targets_BT[b, :t] = torch.where(weights_BT[b, :t] != 0, torch.tensor(ids[1:]), -1)
-    return WeightedBatch(tokens_BT, targets_BT, weights_BT, count, metrics=metrics)
+    return WeightedBatch(tokens_BT, targets_BT, weights_BT, count, metrics=metrics or {})
