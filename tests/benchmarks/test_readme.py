@@ -1,0 +1,72 @@
+"""Figures are copied into the pages, in both languages, and a page that differs is noticed."""
+
+import re
+
+import pytest
+
+from benchmarks import readme
+from benchmarks.result import write
+from benchmarks.zero_to_chat import claims_of
+from groundup.base.errors import DataError
+
+PAGE = """# A
+
+<!-- figures:time -->
+<!-- /figures -->
+
+text
+
+<!-- figures:scores -->
+old 12 %
+<!-- /figures -->
+"""
+
+
+@pytest.fixture
+def results(finished_run, tmp_path):
+    write(claims_of(finished_run), tmp_path / "results" / "zero-to-chat.x.json")
+    return tmp_path / "results"
+
+
+def test_without_results_blocks_are_empty(tmp_path):
+    filled = readme.fill(PAGE, "en", tmp_path)
+    assert "12 %" not in filled
+    assert filled.count("-->\n<!-- /figures -->") == 2
+
+
+def test_the_figures_stand_in_the_page_and_filling_again_changes_nothing(results):
+    filled = readme.fill(PAGE, "en", results)
+    assert "**8:32** (all stages) on Some CPU, 2 cores, 2 threads" in filled
+    assert "| spelling a word | **90.0 %** [87.0, 92.0] n=300 | **80.0 %** [77.0, 82.0] n=300 |" in filled
+    assert "| the same, after as many seconds of more fine-tuning | 60.0 % | 80.0 % |" in filled
+    assert "**1.500** bits per byte, behind the best n-gram that read the same text (1.400)" in filled
+    assert "test set, seed 7" in filled and "counting" not in filled  # what was not measured has no row
+    assert readme.fill(filled, "en", results) == filled
+
+
+def test_both_languages_have_the_same_figures(results):
+    english, chinese = (readme.fill(PAGE, language, results) for language in ("en", "zh"))
+
+    def figures(page):
+        return sorted(re.findall(r"\d+(?:[.:,]\d+)*", re.sub(r"figures:\w+", "", page)))
+
+    assert figures(english) == figures(chinese) and len(figures(english)) > 30
+    assert readme.LABELS["en"].skills.keys() == readme.LABELS["zh"].skills.keys()
+
+
+def test_check_notices_and_the_command_mends(results, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(readme, "HOME", tmp_path)
+    monkeypatch.setattr(readme, "fill", lambda page, language: page.replace("old", "new"))
+    for name in readme.PAGES:
+        (tmp_path / name).write_text(PAGE)
+    assert readme.main(["--check"]) == 1
+    assert "README.zh-CN.md differs" in capsys.readouterr().out
+    assert (tmp_path / "README.md").read_text() == PAGE
+    assert readme.main([]) == 0
+    assert "new 12 %" in (tmp_path / "README.md").read_text()
+    assert readme.main(["--check"]) == 0
+
+
+def test_a_block_that_nobody_knows_is_refused(tmp_path):
+    with pytest.raises(DataError, match="'speed'"):
+        readme.fill(PAGE.replace("figures:time", "figures:speed"), "en", tmp_path)
