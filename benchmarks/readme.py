@@ -21,7 +21,7 @@ from typing import Literal
 from benchmarks.result import RESULTS, Claim, Result, published
 from groundup.base.errors import DataError
 from groundup.base.files import read_text, write_atomic
-from groundup.base.log import clock
+from groundup.recipes.report_data import duration
 
 HOME = Path(__file__).resolve().parent.parent
 Language = Literal["en", "zh"]
@@ -106,7 +106,7 @@ def time_block(found: list[Result], say: Labels) -> str:
     if claim is None:
         return ""
     what = say.command if claim.id == "wall_clock" else say.stages
-    return say.took.format(time=clock(claim.ours), what=what, machine=result.machine)
+    return say.took.format(time=duration(claim.ours), what=what, machine=result.machine)
 
 
 def scores_block(found: list[Result], say: Labels) -> str:
