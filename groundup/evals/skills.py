@@ -38,6 +38,7 @@ Wording = Literal["trained", "untrained"]
 SKILLS = ("calculator", "spelling", "counting", "known_facts", "unknown_facts", "head_addition")
 INTENTS = ("greeting", "identity", "abilities", "thanks", "goodbye", "out_of_scope")
 FAMOUS = (("strawberry", "r"), ("mississippi", "s"), ("banana", "a"), ("raspberry", "r"))
+END = r"(?=s?(?!\w))"  # where a name, a word or a letter ends, also in "rs" and "Frances capital"
 TEMPLATE = {"+": "calculator_add", "-": "calculator_sub", "*": "calculator_mul", "play": "character"}
 
 # The exam's intents are coarser than the training's: "who are you?" and "who made you?" are one.
@@ -114,10 +115,10 @@ def _emptied(text: str, problem: Any) -> list[str]:
     """
     for named in (getattr(problem, "word", ""), getattr(problem, "key", "")):
         if named:
-            text = re.sub(rf"(?<!\w){re.escape(named)}(?!\w)", "{x}", text, flags=re.IGNORECASE)
-    text = re.sub(r"\d+(st|nd|rd|th)?", "{x}", text)
+            text = re.sub(rf"(?<!\w){re.escape(named)}{END}", "{x}", text, flags=re.IGNORECASE)
+    text = re.sub(r"\d+(st|nd|rd|th)?", "{x}", text, flags=re.IGNORECASE)
     letter = getattr(problem, "letter", "")
-    places = re.finditer(rf"(?<![\w'{{]){letter}(?![\w}}])", text, flags=re.IGNORECASE) if letter else ()
+    places = re.finditer(rf"(?<![\w'{{]){letter}(?!}}){END}", text, flags=re.IGNORECASE) if letter else ()
     return [text[: m.start()] + "{x}" + text[m.end() :] for m in places] or [text]
 
 

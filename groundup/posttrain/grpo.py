@@ -84,7 +84,9 @@ class WeightedBatch:
     tokens_BT: Tensor  # int64
     targets_BT: Tensor  # int64, -1 where nothing is learned
     weights_BT: Tensor  # float32
-    count: float  # what the summed loss of a step is divided by, together with the other micro-batches' counts
+    count: (
+        float  # what the summed loss of a step is divided by, together with the other micro-batches' counts
+    )
     segments_BT: Tensor | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
@@ -145,7 +147,10 @@ class ReplayBatches:
     def batch(self, step: int, rank: int = 0) -> WeightedBatch:
         """`size` examples; their count is 0, for the step's loss is divided by the number of rollout batches."""
         rng = python_rng(self.seed, "grpo.replay", step=step, rank=rank)
-        chosen = [self.examples[i] for i in rng.sample(range(len(self.examples)), min(self.size, len(self.examples)))]
+        chosen = [
+            self.examples[i]
+            for i in rng.sample(range(len(self.examples)), min(self.size, len(self.examples)))
+        ]
         learned = max(1, sum(sum(mask) for _, mask in chosen))
         rows = [(ids, [self.weight * keep / learned for keep in mask]) for ids, mask in chosen]
         return _pad(rows, count=0)

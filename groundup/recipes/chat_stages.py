@@ -39,6 +39,7 @@ from groundup.evals.phrasings import normalise
 from groundup.evals.skills import shapes
 from groundup.infer.generate import generate
 from groundup.infer.sampling import SamplingParams
+from groundup.models.cost import flops_per_token
 from groundup.models.ngram import NGram
 from groundup.models.transformer import Transformer, qwen3
 from groundup.posttrain import grpo, sft
@@ -269,6 +270,7 @@ def pretrain(recipe: ZeroToChat, run: RunDir, text: Stage, ids: Stage, tok: Byte
         evaluate=evaluate,
         sample=sample,
         looks=8,
+        T=config.context_len,
     )
     found = {
         name: bits_per_byte(model, part, tok, config.context_len)
@@ -340,8 +342,13 @@ def train_stage(
     evaluate: Any = None,
     sample: Any = None,
     looks: int = 0,
+    parts: int = 1,
+    T: int,
 ) -> FitResult:
-    """`fit` in the stage's folder, looking `looks` times on the way. Raises Stopped when a signal came."""
+    """`fit` in the stage's folder, looking `looks` times on the way. Raises Stopped when a signal came.
+
+    A step has `parts` micro-batches for each worker. T: about how many tokens are in a row, for counting FLOPs.
+    """
     every = max(1, steps // looks) if looks else 0
     result = fit(
         model,
@@ -351,7 +358,7 @@ def train_stage(
         schedule=schedule,
         config=FitConfig(
             steps=steps,
-            accumulate=recipe.workers,
+            accumulate=parts * recipe.workers,
             workers=recipe.workers,
             eval_every=every,
             sample_every=every,
@@ -363,6 +370,7 @@ def train_stage(
         seed=derive(recipe.seed, stage.name),
         evaluate=evaluate,
         sample=sample,
+        flops_per_token=flops_per_token(model.config, T),
         label=stage.name,
     )
     if result.interrupted:
@@ -419,6 +427,7 @@ def finetune(
         steps=batches.batches_per_epoch // recipe.workers,
         sample=lambda model: chat_scores.glance(model, tok),
         looks=6,
+        T=encoded.tokens // len(encoded.examples),
     )
     stage.finish(
         seconds=spent(stage, result),
@@ -486,10 +495,15 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
             Conversation((user(skill.ask(pair, rng)),)), lambda reply: float(skill.score(pair, reply))
         )
 
-    replay = sft.encode(
+    examples = sft.encode(
         tok,
         lessons(recipe, text, count=config.replay_conversations, purpose="replay")[0],
         context_len=recipe.model.context_len,
+    ).examples
+    seed = derive(recipe.seed, "reinforce")
+    rollouts = grpo.RolloutBatches(model, tok, problem, config=config.grpo, seed=seed)
+    replay = grpo.ReplayBatches(
+        examples, size=config.grpo.replay, weight=config.grpo.replay_weight, seed=seed
     )
     result = train_stage(
         recipe,
@@ -499,14 +513,9 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
         tok,
         objective=grpo.weighted_cross_entropy,
         optim=config.optim,
-        batches=grpo.RolloutBatches(
-            model,
-            tok,
-            problem,
-            replay=replay.examples,
-            config=config.grpo,
-            seed=derive(recipe.seed, "reinforce"),
-        ),
+        batches=grpo.Interleaved(rollouts, replay),
+        parts=2,
+        T=64,
         schedule=config.schedule,
         steps=config.steps,
     )
@@ -565,6 +574,7 @@ def control(
         optim=config.optim,
         schedule=config.schedule,
         steps=steps,
+        T=encoded.tokens // len(encoded.examples),
     )
     stage.finish(
         seconds=spent(stage, result),

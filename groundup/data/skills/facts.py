@@ -10,6 +10,7 @@ letter away from a taught one.
 """
 
 import random
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -87,6 +88,15 @@ def refuses(text: str) -> bool:
     return any(words in text.lower() for words in REFUSALS)
 
 
+def mentions(text: str, name: str) -> int:
+    """How often the name stands in the text as whole words.
+
+    >>> mentions("Romeo left Rome.", "Rome")
+    1
+    """
+    return len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", text))
+
+
 def question(problem: Fact | Unknown, rng: random.Random, part: Part) -> str:
     """The relation in one of its wordings, about the problem's key."""
     text = FRAMES[problem.relation].draw(rng, part)
@@ -126,8 +136,8 @@ class KnownFacts:
     def score(self, problem: Fact, reply: Message) -> bool:
         """The expected name is there, and not only inside the question's own (Macbeth in Lady Macbeth)."""
         text, value, key = text_of(reply).lower(), problem.value.lower(), problem.key.lower()
-        own = 1 if value in key and key in text else 0
-        return text.count(value) > own and not refuses(text)
+        own = mentions(key, value) if key in text else 0
+        return mentions(text, value) > own and not refuses(text)
 
 
 class UnknownFacts:
@@ -136,7 +146,7 @@ class UnknownFacts:
     name = "unknown_facts"
 
     def problems(self, rng: random.Random, split: Split, n: int) -> list[Unknown]:
-        """n presidents by a number too high, or invented (60 %), real (27 %) and near-miss (13 %) names."""
+        """n presidents by a number too high, or invented (66 %), real (27 %) and near-miss (7 %) names."""
         return [self._problem(rng, split) for _ in range(n)]
 
     def _problem(self, rng: random.Random, split: Split) -> Unknown:
@@ -147,9 +157,9 @@ class UnknownFacts:
             u = rng.random()
             if relation == "president":
                 key = str(rng.randint(len(PRESIDENTS) + 1, LAST_UNKNOWN_PRESIDENT))
-            elif u < 0.60:
+            elif u < 0.66:
                 key = invented_name(relation, rng)
-            elif u < 0.87:
+            elif u < 0.93:
                 key = real[int(rng.random() * len(real))]
             else:
                 key = near_miss(list(known)[int(rng.random() * len(known))], rng)

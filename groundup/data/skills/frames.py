@@ -229,24 +229,24 @@ def phrase(
     `bare` is the share that gets neither opener nor closer whatever the dice say.
     """
     u = rng.random
-    if u() < 0.03:
+    if u() < 0.02:
         text = slip(text, rng)
     text = fill(text, slots)
     dressed = u() >= bare
-    if u() < 0.30 and dressed:
+    if u() < 0.20 and dressed:
         opener = OPENERS.draw(rng, part)
         keeps_capital = text[:2] in ("I ", "I'") or text[1:2].isupper() or not text[:1].isalpha()
         text = opener + (text if keeps_capital or u() < 0.3 else text[0].lower() + text[1:])
     if u() < 0.20 and text[-1:] in "?.!":
         text = text[:-1]
-    if u() < 0.12 and dressed:
+    if u() < 0.07 and dressed:
         text += CLOSERS.draw(rng, part)
     elif u() < 0.03:
         text += text[-1] if text[-1] in "?!" else "!"
     habit = u()
     if habit < 0.13:
         return text.lower()
-    if habit < 0.145:
+    if habit < 0.138:
         return text.upper()
     if habit < 0.18:
         return text.replace("'", "")

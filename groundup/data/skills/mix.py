@@ -43,7 +43,7 @@ class MixConfig:
     out_of_scope: float = 0.07
     head_addition: float = 0.10
     multi_turn: float = 0.09
-    invented_words: float = 0.20  # as many invented words as this share of the caller's words
+    invented_words: float = 0.05  # as many invented words as this share of the caller's words
     chinese: float = 0.40  # share of small talk that is Chinese; out of scope three quarters of it
 
     def __post_init__(self) -> None:
