@@ -7,8 +7,8 @@ mean, in standard deviations, so the group is its own baseline and no value netw
     A_i  = (r_i - mean(r)) / (std(r) + eps)
     loss = - sum_i A_i * sum_t log p(token_it | before) / tokens
 
-Writing an answer is cheap, learning from it is not: of each group only the answers with the highest and the lowest
-rewards are learned from, half each, and the advantages are taken among those.
+Writing an answer is cheap, learning from it is not: of each group only the answers with the highest and the
+lowest rewards are learned from, half each, and the advantages are taken among those.
 
 One update per batch of fresh samples: the ratio of new to old policy is 1, so PPO's clipping would never
 act, and it is left out. So is the KL penalty: *replay* of supervised examples in every step keeps the other
@@ -64,8 +64,8 @@ class GRPOConfig:
             )
         if not 2 <= self.learn <= self.group or self.learn % 2:
             raise ConfigError(
-                f"grpo.learn={self.learn} answers of each group of {self.group}: choose an even number from 2 to "
-                f"{self.group}."
+                f"grpo.learn={self.learn} answers of each group of {self.group}: choose an even number from "
+                f"2 to {self.group}."
             )
 
 
@@ -105,7 +105,7 @@ def advantages(rewards: Sequence[float], *, eps: float = 1e-4) -> list[float]:
 
 
 def spread(rewards: Sequence[float], keep: int) -> list[int]:
-    """Which `keep` answers to learn from: half with the lowest rewards, half with the highest; earlier ones first.
+    """Which `keep` answers to learn from: half with the lowest rewards, half with the highest.
 
     >>> spread([1, 0, 1, 1, 1, 0], 4)
     [0, 1, 2, 5]
@@ -128,7 +128,7 @@ def weighted_cross_entropy(
 
 
 class Interleaved:
-    """Micro-batch m is the next one of source m mod n: rollouts and replay in turn, each padded among its own."""
+    """Micro-batch m is the next of source m mod n: rollouts and replay in turn, each padded on its own."""
 
     def __init__(self, *sources: RolloutBatches | ReplayBatches) -> None:
         self.sources = sources
@@ -142,10 +142,11 @@ class ReplayBatches:
     """Supervised conversations at `weight`: the mean loss of their learned tokens, added to the step's loss."""
 
     def __init__(self, examples: Sequence[Example], *, size: int, weight: float, seed: int) -> None:
-        self.examples, self.size, self.weight, self.seed = examples, size, weight, seed
+        self.examples, self.size = examples, min(size, len(examples))
+        self.weight, self.seed = weight, seed
 
     def batch(self, step: int, rank: int = 0) -> WeightedBatch:
-        """`size` examples; their count is 0, for the step's loss is divided by the number of rollout batches."""
+        """`size` examples. Their count is 0: a step's loss is divided by its number of rollout batches."""
         rng = python_rng(self.seed, "grpo.replay", step=step, rank=rank)
         chosen = [
             self.examples[i]
@@ -191,7 +192,7 @@ class RolloutBatches:
     def _rollouts(
         self, prompts: Sequence[Prompt], *, step: int, rank: int
     ) -> tuple[list[tuple[list[int], list[int], float]], dict[str, float]]:
-        """(prompt ids, reply ids, advantage) of every answer to learn from; reward and length over all of them."""
+        """(prompt ids, reply ids, advantage) of what is learned from; reward and length of all answers."""
         config = self.config
         prompt_ids = [prompt(self.tokenizer, item.conversation) for item in prompts]
         generator = torch_generator(self.seed, "grpo.sample", step=step, rank=rank)

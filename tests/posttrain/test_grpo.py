@@ -14,10 +14,13 @@ from groundup.data.batches import Batch
 from groundup.models.transformer import Transformer, TransformerConfig
 from groundup.posttrain.grpo import (
     GRPOConfig,
+    Interleaved,
     Prompt,
+    ReplayBatches,
     RolloutBatches,
     WeightedBatch,
     advantages,
+    spread,
     weighted_cross_entropy,
 )
 from groundup.posttrain.sft import encode
@@ -31,7 +34,7 @@ from groundup.train.schedule import ScheduleConfig
 TOKENIZER = CharTokenizer.train("abcdef", specials=SPECIALS)
 TALKS = [Conversation((user(a + b), assistant(b + a))) for a in "abc" for b in "def"]
 REPLAY = encode(TOKENIZER, TALKS, context_len=24).examples
-CONFIG = GRPOConfig(prompts=3, group=8, max_tokens=6, replay=0)
+CONFIG = GRPOConfig(prompts=3, group=8, learn=8, max_tokens=6)
 
 
 def model() -> Transformer:
@@ -59,7 +62,11 @@ def never_right(rng: random.Random) -> Prompt:
 
 def rollouts(net: Transformer, problem=likes_b, **changes) -> RolloutBatches:
     config = dataclasses.replace(CONFIG, **changes)
-    return RolloutBatches(net, TOKENIZER, problem, replay=REPLAY, config=config, seed=5)
+    return RolloutBatches(net, TOKENIZER, problem, config=config, seed=5)
+
+
+def replay(weight: float = 1.0, size: int = 9, examples=REPLAY) -> ReplayBatches:
+    return ReplayBatches(examples, size=size, weight=weight, seed=5)
 
 
 def gradient(net: Transformer, loss: Tensor) -> list[Tensor]:
@@ -129,6 +136,7 @@ def test_the_gradient_is_that_of_reinforce():
     batch = rollouts(net).batch(0)
     rows = rows_of(batch)
     assert len({len(reply) for _, reply, _ in rows}) > 1  # padding is exercised
+    assert sum(abs(weight) * len(reply) for _, reply, weight in rows) < 2  # a mean, not a sum
     loss, _, _ = weighted_cross_entropy(net, batch)
     for ours, theirs in zip(gradient(net, loss), gradient(net, reinforce_by_hand(net, rows)), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -154,18 +162,19 @@ def test_a_row_weighs_what_its_reward_stands_above_its_group():
             for done, (r, _) in zip(ended, members, strict=True)
         ]
         assert len(members) == CONFIG.group and 0 < sum(rewards) < CONFIG.group
-        assert [advantage for _, advantage in members] == pytest.approx(advantages(rewards))
+        learned = sum(len(reply) for of_group in groups.values() for reply, _ in of_group)
+        assert [weight * learned for _, weight in members] == pytest.approx(advantages(rewards), rel=1e-4)
     assert batch.metrics["useful_groups"] == pytest.approx(len(groups) / CONFIG.prompts)
 
 
 def test_a_batch_is_a_function_of_weights_seed_step_and_rank():
     net = model()
-    batches = rollouts(net, replay=2)
+    batches = rollouts(net)
     first = batches.batch(3)
     batches.batch(9)
-    assert same(first, batches.batch(3)) and same(first, rollouts(model(), replay=2).batch(3))
+    assert same(first, batches.batch(3)) and same(first, rollouts(model()).batch(3))
     assert not same(first, batches.batch(4)) and not same(first, batches.batch(3, rank=1))
-    other = RolloutBatches(net, TOKENIZER, likes_b, replay=REPLAY, config=batches.config, seed=6)
+    other = RolloutBatches(net, TOKENIZER, likes_b, config=batches.config, seed=6)
     assert not same(first, other.batch(3))
     with torch.no_grad():
         net.unembedding.weight.mul_(30)
@@ -176,7 +185,7 @@ def test_groups_without_a_difference_carry_no_gradient():
     net = model()
     batch = rollouts(net, never_right).batch(0)
     loss, count, metrics = weighted_cross_entropy(net, batch)
-    assert metrics["useful_groups"] == metrics["reward"] == 0 and count > 1
+    assert metrics["useful_groups"] == metrics["reward"] == 0 and count == 1
     assert not any(part.any() for part in gradient(net, loss))
     useful = rollouts(net).batch(0)
     assert any(part.any() for part in gradient(net, weighted_cross_entropy(net, useful)[0]))
@@ -193,38 +202,65 @@ def test_an_answer_that_never_ends_earns_nothing():
     assert 0 < batch.metrics["reward"] < 1
 
 
+def test_of_a_group_the_extremes_are_learned_from():
+    assert spread([0.1, 0.9, 0.5, 0.2, 0.8, 0.3], 4) == [0, 1, 3, 4]
+    net = model()
+    batch = rollouts(net, group=16, learn=4, temperature=1.5).batch(0)
+    groups: dict[tuple[int, ...], list[float]] = {}
+    for before, _, weight in rows_of(batch):
+        groups.setdefault(tuple(before), []).append(weight)
+    assert all(len(weights) == 4 for weights in groups.values())
+    assert all(sum(weights) == pytest.approx(0, abs=1e-4) for weights in groups.values())
+    assert len(rows_of(rollouts(net, group=16, learn=16, temperature=1.5).batch(0))) == 4 * len(
+        rows_of(batch)
+    )
+
+
 @pytest.mark.parametrize("weight", [0.5, 2.0])
 def test_replay_is_a_mean_loss_beside_the_policys(weight):
-    """With rewards that never differ, loss / count is replay_weight times the replay's own mean loss."""
+    """A step of one rollout and one replay batch: (sum of losses) / (sum of counts) adds weight x mean loss."""
     net = model()
-    batch = rollouts(net, never_right, replay=len(REPLAY), replay_weight=weight)
-    loss, count, _ = weighted_cross_entropy(net, batch.batch(0))
+    policy, kept = Interleaved(rollouts(net), replay(weight)).batch(0), replay(weight).batch(0)
+    policy_loss, policy_count, _ = weighted_cross_entropy(net, policy)
+    loss, count, _ = weighted_cross_entropy(net, kept)
     total = torch.zeros(())
     for ids, mask in REPLAY:
         logits_TV = net(torch.tensor([ids]))[0, :-1]
         nll_T = F.cross_entropy(logits_TV, torch.tensor(ids[1:]), reduction="none")
         total = total + (nll_T * torch.tensor(mask[1:])).sum()
     mean = total / sum(sum(mask) for _, mask in REPLAY)
-    torch.testing.assert_close(loss / count, weight * mean)
-    ours, theirs = gradient(net, loss / count), gradient(net, weight * mean)
-    for one, two in zip(ours, theirs, strict=True):
+    assert (policy_count, count) == (1, 0)
+    torch.testing.assert_close((policy_loss + loss) / (policy_count + count), policy_loss + weight * mean)
+    loss, _, _ = weighted_cross_entropy(net, kept)
+    for one, two in zip(gradient(net, loss), gradient(net, weight * mean), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_rollouts_and_replay_take_turns():
+    net = model()
+    both = Interleaved(rollouts(net), replay(size=2))
+    assert same(both.batch(4), rollouts(net).batch(2)) and same(both.batch(5), replay(size=2).batch(2))
+    assert not same(both.batch(5), both.batch(7))
 
 
 def test_a_group_of_one_is_refused():
     with pytest.raises(ConfigError, match=r"group=1: a group needs at least 2"):
         GRPOConfig(group=1)
+    with pytest.raises(ConfigError, match=r"learn=3"):
+        GRPOConfig(learn=3)
+    with pytest.raises(ConfigError, match=r"learn=10"):
+        GRPOConfig(group=8, learn=10)
 
 
 # ---- Training ------------------------------------------------------------------------------------
 
 
-def train(net: Transformer, problem, out, **changes) -> Transformer:
+def train(net: Transformer, problem, out, replayed: float = 0.0, **changes) -> Transformer:
     fit(
-        net, batches=rollouts(net, problem, **changes), objective=weighted_cross_entropy,
-        optim=OptimConfig(kind="adamw", lr=0.01), schedule=ScheduleConfig(kind="constant", warmup=0),
-        config=FitConfig(steps=12), out=out, events=EventLog(None, console=False), tokenizer=TOKENIZER,
-        seed=1,
+        net, batches=Interleaved(rollouts(net, problem, **changes), replay(replayed)),
+        objective=weighted_cross_entropy, optim=OptimConfig(kind="adamw", lr=0.01),
+        schedule=ScheduleConfig(kind="constant", warmup=0), config=FitConfig(steps=12, accumulate=2), out=out,
+        events=EventLog(None, console=False), tokenizer=TOKENIZER, seed=1,
     )  # fmt: skip
     return net
 
@@ -239,7 +275,7 @@ def first_token(net: Transformer, letter: str) -> float:
 
 
 def test_what_is_rewarded_becomes_likelier(tmp_path):
-    before, after = model(), train(model(), likes_b, tmp_path, group=16)
+    before, after = model(), train(model(), likes_b, tmp_path, group=16, learn=16)
     assert first_token(after, "b") > 2 * first_token(before, "b")
     assert first_token(after, "c") < first_token(before, "c")
 
@@ -247,7 +283,7 @@ def test_what_is_rewarded_becomes_likelier(tmp_path):
 def test_without_a_difference_in_reward_only_replay_teaches(tmp_path):
     untouched = train(model(), never_right, tmp_path / "none").state_dict()
     assert all(torch.equal(value, untouched[name]) for name, value in model().state_dict().items())
-    replayed = train(model(), never_right, tmp_path / "replay", replay=9)
+    replayed = train(model(), never_right, tmp_path / "replay", replayed=0.5)
     assert first_token(replayed, "d") > first_token(
         model(), "d"
     )  # every replayed reply begins with d, e or f

@@ -141,7 +141,7 @@ def test_a_request_keeps_its_particulars_whatever_the_typing():
     rng = random.Random(0)
     said = [phrase("What is {a} + {b}?", {"a": "12", "b": "345"}, rng) for _ in range(3000)]
     assert all("12 + 345" in text for text in said)
-    assert len(set(said)) > 900
+    assert len(set(said)) > 600
     assert any(text.isupper() for text in said) and any(not text.endswith("?") for text in said)
     bare = [phrase("What is {a}?", {"a": "1"}, rng, bare=1.0) for _ in range(500)]
     assert len(set(bare)) < 100 < len({phrase("What is {a}?", {"a": "1"}, rng) for _ in range(500)})
