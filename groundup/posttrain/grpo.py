@@ -139,7 +139,7 @@ class Interleaved:
 
 
 class ReplayBatches:
-    """Supervised conversations at `weight`: the mean loss of their learned tokens, added to the step's loss."""
+    """Supervised conversations: the mean loss of their learned tokens, at `weight`, added to the step's."""
 
     def __init__(self, examples: Sequence[Example], *, size: int, weight: float, seed: int) -> None:
         self.examples, self.size = examples, min(size, len(examples))

@@ -85,7 +85,9 @@ class ReinforceConfig:
     steps: int = 110
     grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(prompts=8, replay=8))  # of one worker
     replay_conversations: int = 3_000
-    optim: OptimConfig = field(default_factory=lambda: OptimConfig(kind="adamw", lr=4e-4))
+    optim: OptimConfig = field(
+        default_factory=lambda: OptimConfig(muon_lr=0.004, embedding_lr=1e-3, head_lr=5e-4, gain_lr=1e-3)
+    )
     schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(decay=0.5, floor=0.1))
 
 

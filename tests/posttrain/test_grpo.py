@@ -218,7 +218,7 @@ def test_of_a_group_the_extremes_are_learned_from():
 
 @pytest.mark.parametrize("weight", [0.5, 2.0])
 def test_replay_is_a_mean_loss_beside_the_policys(weight):
-    """A step of one rollout and one replay batch: (sum of losses) / (sum of counts) adds weight x mean loss."""
+    """In a step of one batch each, (sum of losses) / (sum of counts) adds weight x the mean loss."""
     net = model()
     policy, kept = Interleaved(rollouts(net), replay(weight)).batch(0), replay(weight).batch(0)
     policy_loss, policy_count, _ = weighted_cross_entropy(net, policy)
