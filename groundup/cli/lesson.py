@@ -74,7 +74,7 @@ def _check(arguments: argparse.Namespace) -> int:
     rows = compare(results, run(path, narrate=False).measured)
     print(f"\n{path.stem}: {len(results)} published results")
     for row in rows:
-        print(f"  {row.verdict:<7} {row.id:<26} {row.told}")
+        print(f"  {row.verdict:<7} {row.id:<34} {row.told}")
     return int(any(row.verdict == "OFF" for row in rows))
 
 
