@@ -35,6 +35,7 @@ from groundup.evals.task import Score, Task
 from groundup.tokenizer.chat import Conversation, Message, user
 
 Wording = Literal["trained", "untrained"]
+WORDINGS: tuple[Wording, ...] = ("trained", "untrained")
 SKILLS = ("calculator", "spelling", "counting", "known_facts", "unknown_facts", "head_addition")
 INTENTS = ("greeting", "identity", "abilities", "thanks", "goodbye", "out_of_scope")
 FAMOUS = (("strawberry", "r"), ("mississippi", "s"), ("banana", "a"), ("raspberry", "r"))
@@ -118,7 +119,7 @@ def _emptied(text: str, problem: Any) -> list[str]:
             text = re.sub(rf"(?<!\w){re.escape(named)}{END}", "{x}", text, flags=re.IGNORECASE)
     text = re.sub(r"\d+(st|nd|rd|th)?", "{x}", text, flags=re.IGNORECASE)
     letter = getattr(problem, "letter", "")
-    places = re.finditer(rf"(?<![\w'{{]){letter}(?!}}){END}", text, flags=re.IGNORECASE) if letter else ()
+    places = re.finditer(rf"(?<![\w{{])(?<!\w'){letter}{END}", text, flags=re.IGNORECASE) if letter else ()
     return [text[: m.start()] + "{x}" + text[m.end() :] for m in places] or [text]
 
 
