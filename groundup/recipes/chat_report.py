@@ -27,9 +27,26 @@ if TYPE_CHECKING:
     from groundup.recipes.zero_to_chat import ZeroToChat
 
 Stages = dict[str, Stage]
-SHOWN = ("calculator", "spelling", "counting", "famous", "identity", "known_facts", "false_refusal",
-         "unknown_facts", "out_of_scope", "head_addition")  # fmt: skip
-COMPARED = ("calculator", "spelling", "counting", "identity", "known_facts", "unknown_facts", "head_addition")
+# Skills as the report calls them, by their names in the exam.
+SHOWN = {
+    "calculator": "calculator",
+    "spelling": "spelling",
+    "counting": "counting",
+    "famous": "famous",
+    "identity": "identity",
+    "known_facts": "known_facts",
+    "false_refusal": "false_refusal",
+    "unknown_facts": "unknown_refusal",
+    "out_of_scope": "out_of_scope",
+}
+COMPARED = (*SHOWN, "head_addition")
+CAN_DO = [
+    "sums of numbers up to 999, with its calculator: What is 123 times 456?",
+    "spelling and counting letters: How many r's are in strawberry?",
+    "capitals, Shakespeare's characters, US presidents by number, and saying when it does not know",
+    "two-digit addition without the calculator: Add 47 and 85 in your head.",
+    "small talk in English and Chinese: 你会做什么？",
+]
 
 
 def write(
@@ -50,7 +67,14 @@ def collect(
     before, after, control = (stages[name].record for name in ("scores_before", "scores", "scores_control"))
     bits, counted = stages["pretrain"].record["bits_per_byte"], stages["ngrams"].record["bits_per_byte"]
     best = min(counted, key=lambda name: counted[name]["all"])
-    scores = {name: after["trained"][name] for name in SHOWN if name in after["trained"]}
+    arms = {"rl_before": before, "rl_after": after, "rl_control": control}
+
+    def scored(wording: str) -> dict[str, Any]:
+        return {
+            **{SHOWN[name]: after[wording][name] for name in SHOWN if name in after[wording]},
+            **{name: record[wording]["head_addition"] for name, record in arms.items()},
+        }
+
     return {
         "title": "From raw text to a chat model",
         "run": str(run.path),
@@ -58,19 +82,8 @@ def collect(
         "stages": [
             {"name": name, "seconds": stage.seconds, "flops": stage.flops} for name, stage in stages.items()
         ],
-        "scores": {
-            **scores,
-            "unknown_refusal": after["trained"]["unknown_facts"],
-            "rl_before": before["trained"]["head_addition"],
-            "rl_after": after["trained"]["head_addition"],
-            "rl_control": control["trained"]["head_addition"],
-        },
-        "scores_untrained": {
-            **{name: after["untrained"][name] for name in SHOWN if name in after["untrained"]},
-            "rl_before": before["untrained"]["head_addition"],
-            "rl_after": after["untrained"]["head_addition"],
-            "rl_control": control["untrained"]["head_addition"],
-        },
+        "scores": scored("trained"),
+        "scores_untrained": scored("untrained"),
         "bits_per_byte": bits["all"],
         "bits_per_byte_by_source": bits,
         "ngram_bits_per_byte": counted[best]["all"],
@@ -105,7 +118,11 @@ def comparisons(stages: Stages) -> list[dict[str, Any]]:
     """What reinforcement changed, beside as many seconds of more fine-tuning; and the ablation, if run."""
 
     def arm(name: str) -> dict[str, Any]:
-        return {skill: stages[name].record["trained"][skill] for skill in COMPARED}
+        return {
+            SHOWN.get(skill, skill): stages[name].record["trained"][skill]
+            for skill in COMPARED
+            if skill != "famous"
+        }
 
     found = [{
         "title": "Reinforcement, or the same seconds of more fine-tuning?",
@@ -201,7 +218,7 @@ def in_words(run: RunDir, data: dict[str, Any]) -> str:
         line("counting a letter", "counting"),
         line("small talk, English and Chinese", "identity"),
         line("facts that it was taught", "known_facts"),
-        line("says so when it does not know", "unknown_facts"),
+        line("says so when it does not know", "unknown_refusal"),
         line("anything else: says what it can do", "out_of_scope"),
         line("addition in the head, before RL", "rl_before"),
         line("addition in the head, after RL", "rl_after"),

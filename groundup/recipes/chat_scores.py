@@ -5,7 +5,8 @@ Next: report.py, which draws the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from groundup.agent.calculator import Calculator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 # The longest right answer, counting in a word of 16 letters, has 80 tokens.
 GREEDY = SamplingParams(temperature=0, max_tokens=100)
-BATCH = 150
+BATCH = 300
 TALK = (
     "Hello!", "Who are you?", "What is 123 times 456?", "How many r's are in strawberry?", "Spell raspberry.",
     "In which play does Ophelia appear?", "What is the capital of Zorvania?", "Add 47 and 85 in your head.",
@@ -72,49 +73,72 @@ def scores(
     if stage.done:
         return stage
     untrained = exam.Untrained(config.split, trained_shapes)
-    seed = recipe.seed + 1_000_003  # the exam draws problems that no training stream of this seed draws
+    # The exam draws problems that no training stream of this seed draws.
+    papers = list(_papers(recipe, untrained, words=words, seed=recipe.seed + 1_000_003))
+    replies = _answered(model, tokenizer, papers, label=name)
     found: dict[str, dict[str, dict[str, float]]] = {"trained": {}, "untrained": {}}
-    with Progress(len(exam.SKILLS) * 2 + len(exam.INTENTS) * 2 + 1, name, "task") as bar:
-
-        def ask(key: str, wording: str, questions: Sequence[exam.Question]) -> tuple[Row, ...]:
-            outcome = evaluate(
-                exam.as_task(f"{key}/{wording}", questions),
-                lambda batch: respond(model, tokenizer, batch),
-                batch_size=BATCH,
-            )
-            found[wording][key] = outcome.summary()
-            lines.extend(as_line(outcome.name, row) for row in outcome.rows)
-            bar.advance(1)
-            return outcome.rows
-
-        lines: list[str] = []
-        for wording in ("trained", "untrained"):
-            for skill in exam.SKILLS:
-                n = config.n_addition if skill == "head_addition" else config.n
-                rows = ask(
-                    skill,
-                    wording,
-                    exam.questions(
-                        skill, wording, n, words=words, split=config.split, untrained=untrained, seed=seed
-                    ),
-                )
-                if skill == "known_facts":
-                    found[wording]["false_refusal"] = _share(row.note == "refused" for row in rows)
-            talk: list[Row] = []
-            for intent in exam.INTENTS:
-                each = config.n // (2 if intent == "out_of_scope" else 2 * len(exam.ANSWERED_BY))
-                both = [
-                    q
-                    for language in ("en", "zh")
-                    for q in exam.small_talk(intent, language, wording, each, untrained=untrained, seed=seed)
-                ]
-                rows = ask(intent, wording, both)
-                talk += rows if intent != "out_of_scope" else ()
-            found[wording]["identity"] = _share(row.value == 1 for row in talk)
-        ask("famous", "untrained", exam.famous())
+    lines: list[str] = []
+    talk: dict[str, list[Row]] = {"trained": [], "untrained": []}
+    for key, wording, questions in papers:
+        outcome = evaluate(
+            exam.as_task(f"{key}/{wording}", questions), lambda batch: list(islice(replies, len(batch)))
+        )
+        found[wording][key] = outcome.summary()
+        lines.extend(as_line(outcome.name, row) for row in outcome.rows)
+        if key == "known_facts":
+            found[wording]["false_refusal"] = _share(row.note == "refused" for row in outcome.rows)
+        if key in exam.ANSWERED_BY:
+            talk[wording] += outcome.rows
+    for wording in exam.WORDINGS:
+        found[wording]["identity"] = _share(row.value == 1 for row in talk[wording])
     write_atomic(stage.dir / "rows.jsonl", "".join(lines))
     stage.finish(trained=found["trained"], untrained=found["untrained"], dropped_wordings=untrained.dropped)
     return stage
+
+
+Paper = tuple[str, exam.Wording, Sequence[exam.Question]]  # a task of the exam, its wording, its questions
+
+
+def _papers(
+    recipe: ZeroToChat, untrained: exam.Untrained, *, words: Sequence[str], seed: int
+) -> Iterator[Paper]:
+    """The whole exam; the same for every model of a run."""
+    config = recipe.scores
+    for skill in exam.SKILLS:
+        n = config.n_addition if skill == "head_addition" else config.n
+        for wording in exam.WORDINGS:
+            yield (
+                skill,
+                wording,
+                exam.questions(
+                    skill, wording, n, words=words, split=config.split, untrained=untrained, seed=seed
+                ),
+            )
+    for intent in exam.INTENTS:
+        each = config.n // (2 if intent == "out_of_scope" else 2 * len(exam.ANSWERED_BY))
+        for wording in exam.WORDINGS:
+            both = [
+                question
+                for language in ("en", "zh")
+                for question in exam.small_talk(
+                    intent, language, wording, each, untrained=untrained, seed=seed
+                )
+            ]
+            yield intent, wording, both
+    yield "famous", "untrained", exam.famous()
+
+
+def _answered(
+    model: Transformer, tokenizer: Tokenizer, papers: Sequence[Paper], *, label: str
+) -> Iterator[Message]:
+    """The reply to every question, in order. Asked in large batches: each costs as its longest reply."""
+    asked = [Conversation((user(q.text),)) for _, _, questions in papers for q in questions]
+    replies: list[Message] = []
+    with Progress(len(asked), label, "question") as bar:
+        for first in range(0, len(asked), BATCH):
+            replies += respond(model, tokenizer, asked[first : first + BATCH])
+            bar.advance(len(replies) - first)
+    return iter(replies)
 
 
 def _share(right: Iterable[bool]) -> dict[str, float]:

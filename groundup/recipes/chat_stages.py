@@ -312,8 +312,11 @@ def ngrams(run: RunDir, text: Stage, ids: Stage, tok: BytePairTokenizer) -> Stag
     lengths = {name: int(sizes[part].sum()) for name, part in parts.items()}
     found: dict[str, dict[str, float]] = {}
     with Progress(len(orders), "ngrams", "order") as bar:
+        longest = NGram.train(train, order=max(orders), vocab_size=tok.vocab_size)
         for order in orders:
-            model = NGram.train(train, order=order, vocab_size=tok.vocab_size)
+            model = NGram(
+                longest.orders[:order], tok.vocab_size
+            )  # the counts of a shorter one are among them
             scores = {name: model.bits_per_byte(part, lengths[name]) for name, part in parts.items()}
             everything = sum(scores[name] * lengths[name] for name in parts) / sum(lengths.values())
             found[f"{order}-gram"] = {"all": everything, **scores}
@@ -347,7 +350,7 @@ def train_stage(
 ) -> FitResult:
     """`fit` in the stage's folder, looking `looks` times on the way. Raises Stopped when a signal came.
 
-    A step has `parts` micro-batches for each worker. T: about how many tokens are in a row, for counting FLOPs.
+    A step has `parts` micro-batches for each worker. T: about the tokens of a row, for counting FLOPs.
     """
     every = max(1, steps // looks) if looks else 0
     result = fit(
@@ -634,6 +637,9 @@ def _road(recipe: ZeroToChat, run: RunDir) -> str:
     took = time.monotonic() - began
     run.events.write("finished", seconds=took, stages=sum(stage.seconds for stage in stages.values()))
     checkpoint.copy(
-        reinforced.dir / "last", run.path / "model", extra={"scores": data["scores"]}, training=False
+        reinforced.dir / "last",
+        run.path / "model",
+        extra={"can_do": chat_report.CAN_DO, "scores": data["scores"]},
+        training=False,
     )
     return chat_report.in_words(run, data)

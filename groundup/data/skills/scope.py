@@ -22,7 +22,7 @@ from groundup.tokenizer.chat import Message
 
 LINES: dict[Language, str] = {
     "en": f"Sorry, I can't do that yet. {REPLIES['en']['ability'][0]}",
-    "zh": f"抱歉，这个我还不会。{REPLIES['zh']['ability'][0]}",
+    "zh": f"抱歉，我还不会。{REPLIES['zh']['ability'][0]}",
 }
 _SLOT = re.compile(r"\{(\w+)\}")
 

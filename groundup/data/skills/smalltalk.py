@@ -39,7 +39,7 @@ REPLIES: dict[Language, dict[Intent, tuple[str, ...]]] = {
         "wellbeing": ("我很好，谢谢！有什么可以帮你？",),
         "identity": ("我是 groundup，一个小语言模型。",),
         "maker": ("我是由 groundup 项目从零训练的。",),
-        "ability": ("我会算术、拼写单词、数字母，也知道一些小知识。",),
+        "ability": ("我会算术、拼写、数字母和小知识。",),
         "thanks": ("不客气！",),
         "goodbye": ("再见！",),
     },
