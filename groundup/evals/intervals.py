@@ -1,9 +1,10 @@
 """How sure is a score? Intervals for a share, for a mean, and for the difference of two models on the same
 examples.
 
-    wilson           k right of n; honest near 0 % and 100 % and for small n, where the textbook p ± z
-    sqrt(p(1-p)/n) is not bootstrap_mean   scores that are not only 0 and 1 paired_bootstrap the same n
-    examples answered by two models: pairs cancel how hard each example is
+    wilson            k right of n; honest near 0 % and 100 % and for small n, where the textbook
+                      p ± z sqrt(p(1-p)/n) is not
+    bootstrap_mean    scores that are not only 0 and 1
+    paired_bootstrap  the same n examples answered by two models: pairs cancel how hard each example is
 
 All assume that the examples are independent draws. Five phrasings of one fact are not: then the true interval
 is wider.

@@ -1,5 +1,4 @@
-"""The stages of the recipe `pretrain`, in order: each opens its stage, skips it if it is done, and returns
-it.
+"""The stages of the recipe `pretrain`, in order: each opens its stage, skips it if done, and returns it.
 
 A stage's inputs are the settings it reads and the digests of the stages it reads; what it leaves is in its
 folder and in its record.
@@ -114,8 +113,7 @@ def _cut(texts: list[str], share: float) -> tuple[list[str], list[str]]:
     return [text for text in train if text], [text for text in held_out if text]
 
 
-# --- tokens
-# --------------------------------------------------------------------------------------------------------
+# ---- Tokens --------------------------------------------------------------------------------------
 
 
 def train_tokenizer(recipe: Pretrain, run_dir: RunDir, text: Text) -> tuple[Stage, Tokenizer]:
@@ -152,8 +150,7 @@ def tokenize(run_dir: RunDir, text: Text, tokenizer: Tokenizer, tokenizer_stage:
     return stage
 
 
-# --- training
-# ------------------------------------------------------------------------------------------------------
+# ---- Training ------------------------------------------------------------------------------------
 
 
 def train(
@@ -234,8 +231,7 @@ def sample(model: nn.Module, tokenizer: Tokenizer, start: str, seed: int, *, len
     return tokenizer.decode(ids)
 
 
-# --- report
-# --------------------------------------------------------------------------------------------------------
+# ---- Report --------------------------------------------------------------------------------------
 
 
 def report(

@@ -4,14 +4,17 @@ Every part of the dict may be missing; what is missing is left out of the page.
 
     title, run           headline; the run directory as the reader would type it
     seconds, stages      wall clock in all; [{name, seconds, flops, skipped?}]
-    scores               {skill: {value, low, high, n}} for trained phrasings; skills as in SKILLS below, or
-    others scores_untrained     the same for phrasings that were never trained on bits_per_byte        of the
-    model; ngram_bits_per_byte of the best n-gram; ngrams {"4-gram": bits, ...} curves               {name:
-    [[x, y], ...]}: names as in CHARTS below, or others x_axis               {chart title: label}, "step"
-    where it is missing samples              [{step, text}] transcript           messages as
-    `tokenizer.chat.Conversation.to_dict()["messages"]` what, machine        {name: number or text}
-    comparisons          [{title, note, arms: {arm: {skill: score}}}]: ablations, controls notes
-    [text]
+    scores               {skill: {value, low, high, n}} for trained phrasings; skills as in SKILLS below,
+                         or others
+    scores_untrained     the same for phrasings that were never trained on
+    bits_per_byte        of the model; ngram_bits_per_byte of the best n-gram; ngrams {"4-gram": bits, ...}
+    curves               {name: [[x, y], ...]}: names as in CHARTS below, or others
+    x_axis               {chart title: label}, "step" where it is missing
+    samples              [{step, text}]
+    transcript           messages as `tokenizer.chat.Conversation.to_dict()["messages"]`
+    what, machine        {name: number or text}
+    comparisons          [{title, note, arms: {arm: {skill: score}}}]: ablations, controls
+    notes                [text]
 
 Next: report.py for the page, report_png.py for the picture.
 """

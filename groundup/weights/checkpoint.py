@@ -1,9 +1,11 @@
 """A model at rest: one directory that says what it is, and is whole or refused.
 
-    manifest.json         schema version, model kind and config, step, tokenizer fingerprint, size and SHA-256
-    of each file model.safetensors     the weights; one that two names share is written once tokenizer.json
-    what its ids mean training.safetensors  optimizer state, if training is to go on training.json
-    counters, if training is to go on
+    manifest.json         schema version, model kind and config, step, tokenizer fingerprint,
+                          size and SHA-256 of each file
+    model.safetensors     the weights; one that two names share is written once
+    tokenizer.json        what its ids mean
+    training.safetensors  optimizer state, if training is to go on
+    training.json         counters, if training is to go on
 
 Written beside its place, flushed and renamed over it (base/files.py), so a kill at any moment leaves the old
 one or the new one. Every byte is checked on loading. Nothing here can execute code: tensors are safetensors,

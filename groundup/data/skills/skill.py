@@ -2,7 +2,8 @@
 
 A skill makes bare problems (`problems`), words one as a request (`ask`), knows the reply it teaches
 (`answer`) and judges any reply (`score`). The exam keeps problems and scoring and brings wordings of its
-own. Next: calculator.py, then mix.py, which joins all skills into a training set.
+own.
+Next: calculator.py, then mix.py, which joins all skills into a training set.
 """
 
 import random
