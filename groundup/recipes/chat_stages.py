@@ -501,7 +501,7 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
     examples = sft.encode(
         tok,
         lessons(recipe, text, count=config.replay_conversations, purpose="replay")[0],
-        context_len=recipe.model.context_len,
+        context_len=config.replay_tokens,
     ).examples
     seed = derive(recipe.seed, "reinforce")
     rollouts = grpo.RolloutBatches(model, tok, problem, config=config.grpo, seed=seed)

@@ -85,6 +85,9 @@ class ReinforceConfig:
     steps: int = 110
     grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(prompts=8, replay=8))  # of one worker
     replay_conversations: int = 3_000
+    replay_tokens: int = (
+        96  # a longer conversation is not replayed: the whole micro-batch would be padded to it
+    )
     optim: OptimConfig = field(
         default_factory=lambda: OptimConfig(muon_lr=0.004, embedding_lr=1e-3, head_lr=5e-4, gain_lr=1e-3)
     )
