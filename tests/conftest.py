@@ -1,5 +1,4 @@
-"""What every test may rely on: one thread, no network, nothing written outside `tmp_path`, the same draws
-every time.
+"""What every test may rely on: one thread, no network, nothing written outside `tmp_path`, the same draws.
 
 `tests/architecture/test_guards.py` shows that the guards hold.
 """
@@ -31,9 +30,7 @@ _writes_are_watched = False
 
 @pytest.fixture(autouse=True)
 def fixed_draws() -> None:
-    """Tests that draw without a generator of their own draw the same each time, in any order and any
-    process.
-    """
+    """Tests that draw without a generator of their own draw the same each time, in any order."""
     torch.manual_seed(0)
 
 
@@ -51,9 +48,7 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 def _watch(event: str, args: tuple[Any, ...]) -> None:
-    """Python calls this before it opens a file, makes a folder, connects or looks up a name: refuse what
-    tests must not do.
-    """
+    """Called before Python opens a file, makes a folder or connects: refuses what tests must not do."""
     if not _writes_are_watched:
         return
     if (
@@ -87,9 +82,7 @@ sys.addaudithook(_watch)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """In CI a test that skips checks nothing, so it fails; except where the system itself may refuse
-    (may_skip).
-    """
+    """In CI a test that skips checks nothing, so it fails; except where the system may refuse (may_skip)."""
     report = yield
     required = os.environ.get("GROUNDUP_REQUIRE_FIXTURES") == "1"
     if (

@@ -122,8 +122,7 @@ def reply(
 
 
 def prompt_ids(tokenizer: Tokenizer, conversation: Conversation, *, room: int) -> list[int]:
-    """The prompt in at most `room` ids: the oldest question and its answer go first, the system message
-    never.
+    """The prompt in at most `room` ids: the oldest exchange goes first, the system message never.
 
     Raises UserError if the last message alone (with the system message) is longer than that.
     """

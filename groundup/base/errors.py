@@ -23,7 +23,11 @@ class DataError(UserError):
 
 
 class FetchError(UserError):
-    """Something could not be fetched: no network, an unknown source, a wrong hash."""
+    """Something could not be fetched: no network, or an unknown source."""
+
+
+class HashError(FetchError):
+    """A file is not the one that was pinned. Never mended by going on with something else."""
 
 
 class CheckpointError(UserError):

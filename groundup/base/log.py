@@ -137,8 +137,7 @@ def _scalar(value: Any) -> Any:
 
 
 class Progress:
-    """A progress bar with rate and time left: `with Progress(500, "pretrain", "step") as bar: bar.advance(1,
-    loss=2.3)`.
+    """Rate and time left: `with Progress(500, "pretrain", "step") as bar: bar.advance(1, loss=2.3)`.
 
     `show`: "bar" draws on one line, "lines" prints a line every ten seconds, "none" is silent, "auto" is a
     bar on a terminal and else what $GROUNDUP_PROGRESS says, or silent. Cheap: an advance that draws nothing

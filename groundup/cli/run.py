@@ -143,9 +143,7 @@ def listing() -> str:
 
 
 def with_flags(preset: Preset, words: Sequence[str]) -> Any:
-    """The preset's settings with those that the flags change. tyro explains a wrong flag, and exits with
-    2.
-    """
+    """The preset's settings as the flags change them; at a wrong flag tyro explains and exits with 2."""
     import tyro
 
     return tyro.cli(

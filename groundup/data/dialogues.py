@@ -30,9 +30,7 @@ class Dialogue:
 
 
 def dialogues(name: str, *, say: Say = say_on_stderr) -> Iterator[Dialogue]:
-    """The dialogues of `chatterbot` (English) or `chatterbot-chinese`, each once, in the order of the
-    files.
-    """
+    """The dialogues of `chatterbot` (English) or `chatterbot-chinese`, each once, in the files' order."""
     if name not in ("chatterbot", "chatterbot-chinese"):
         raise DataError(f"{name!r} holds no dialogues. Choose 'chatterbot' or 'chatterbot-chinese'.")
     seen: set[tuple[str, ...]] = set()

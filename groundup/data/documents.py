@@ -113,9 +113,7 @@ def _one_each(names: set[str]) -> Iterator[tuple[str, str]]:
 
 
 def _problems(wanted: Source, say: Say) -> Iterator[tuple[str, str]]:
-    """Problem and solution, for finding them in training text. The tests belong to the task that runs
-    them.
-    """
+    """Problem and solution, for finding them in training text; the tests belong to the task."""
     for _, content in read_members(wanted, say=say):
         for line in gzip.decompress(content).decode().splitlines():
             row = json.loads(line)

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from groundup.base.errors import FetchError
+from groundup.base.errors import FetchError, HashError
 from groundup.base.files import cache_dir, disk_errors, sha256_file
 from groundup.data.index import Unreachable, download, find_file, pip_config
 from groundup.data.sources import SOURCES, Source
@@ -41,7 +41,7 @@ def say_on_stderr(line: str) -> None:
 def archive(source: Source, *, say: Say = say_on_stderr) -> Path:
     """The checked archive of a source on this machine, fetched if it is not here yet.
 
-    Raises FetchError: no network, not found, or a hash that differs from the pinned one.
+    Raises FetchError (no network, not found), or its kind HashError (another file than the pinned one).
     """
     if source.kind == "stdlib":
         raise FetchError(
@@ -173,7 +173,7 @@ def _pip_download(source: Source, folder: Path) -> Path:
 def _check_hash(path: Path, source: Source, *, advice: str) -> None:
     found = sha256_file(path)
     if found != source.sha256:
-        raise FetchError(
+        raise HashError(
             f"{path.name} ({source.name}) is not the file that groundup knows: expected SHA-256"
             f" {source.sha256}, got {found} ({path.stat().st_size:,} bytes). Nothing in it was read. {advice}"
         )

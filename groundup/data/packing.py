@@ -165,9 +165,7 @@ class PackedBatches:
 
 
 def longest_first_shuffled(lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Indices by falling length, those of one length in random order: the lengths never change, who has them
-    does.
-    """
+    """Indices by falling length, those of one length in random order: only who has a length changes."""
     shuffled = rng.permutation(len(lengths))
     return shuffled[np.argsort(-lengths[shuffled], kind="stable")]
 

@@ -85,9 +85,7 @@ def write_shards(
 
 
 class TokenShards:
-    """An opened corpus of ids: `.tokens` (memory map), `.offsets` (int64), `len()` documents, `[d]` one of
-    them.
-    """
+    """An opened corpus of ids: `.tokens` (memory map), `.offsets` (int64), `len()` documents, `[d]` one."""
 
     def __init__(self, path: Path, manifest: dict[str, Any], tokens: np.ndarray, offsets: np.ndarray) -> None:
         self.path, self.manifest, self.tokens, self.offsets = path, manifest, tokens, offsets

@@ -1,5 +1,4 @@
-"""How sure is a score? Intervals for a share, for a mean, and for the difference of two models on the same
-examples.
+"""How sure is a score? Intervals for a share, a mean, and the difference of two models on one exam.
 
     wilson            k right of n; honest near 0 % and 100 % and for small n, where the textbook
                       p ± z sqrt(p(1-p)/n) is not
@@ -65,8 +64,7 @@ def wilson(k: int, n: int, z: float = 1.96) -> Interval:
 def bootstrap_mean(
     values: Sequence[float], rng: np.random.Generator, *, level: float = 0.95, draws: int = DRAWS
 ) -> Interval:
-    """The mean, with the percentile interval of the means of `draws` samples of the same size, with
-    replacement.
+    """The mean, with the percentile interval of the means of `draws` samples with replacement.
 
     Too narrow under about 20 values, and of width 0 where all are equal: use `wilson` for right and wrong.
     """

@@ -26,8 +26,7 @@ def write_on(
     *,
     on_token: Callable[[int], None] | None = None,
 ) -> list[int]:
-    """`params.max_tokens` new ids after `prompt`, or fewer if one of `params.stop` comes (it is the last
-    then).
+    """`params.max_tokens` new ids after `prompt`, or fewer if one of `params.stop` comes, which is then last.
 
     Prompts of any length but 0; of one that fills the context, the end is read. `on_token` is called for each
     new id.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from groundup.base.errors import DataError, FetchError
+from groundup.base.errors import DataError, FetchError, HashError
 from groundup.base.files import write_atomic, write_json
 from groundup.base.log import Progress
 from groundup.base.rundir import RunDir, Stage
@@ -41,7 +41,7 @@ from groundup.infer.generate import generate
 from groundup.infer.sampling import SamplingParams
 from groundup.models.cost import flops_per_token
 from groundup.models.ngram import NGram
-from groundup.models.transformer import Transformer, qwen3
+from groundup.models.transformer import Transformer
 from groundup.posttrain import grpo, sft
 from groundup.recipes import chat_report, chat_scores
 from groundup.tokenizer import patterns
@@ -71,14 +71,18 @@ class Stopped(Exception):
 def corpus(recipe: ZeroToChat, run: RunDir) -> Stage:
     """Real text, whole documents held out: train.jsonl and held_out.jsonl.
 
-    If a source cannot be fetched, the run goes on with the text that every Python carries, and says so. That
-    the sources were there is one of the inputs: when they can be fetched later, the stage runs again.
+    If a source cannot be fetched, the run goes on with the text that every Python carries, and says so; an
+    unknown source, or an archive with a wrong hash, is an error. That the sources were there is one of the
+    inputs: when they can be fetched later, the stage runs again.
     """
     config = recipe.corpus
     names, missing = list(config.sources), ""
+    archives = [wanted for wanted in map(source, names) if wanted.kind != "stdlib"]
     try:
-        for name in names:
-            fetch.archive(source(name))
+        for wanted in archives:
+            fetch.archive(wanted)
+    except HashError:
+        raise
     except FetchError as error:
         names, missing = [config.fallback], str(error)
         run.events.write("warning", text=f"{error} Going on with {config.fallback} instead.")
@@ -207,18 +211,8 @@ def shard(stage: Stage, side: str, tok: BytePairTokenizer) -> TokenShards:
 
 def build(recipe: ZeroToChat, vocab_size: int) -> Transformer:
     """A freshly initialised model; the same for the same seed."""
-    model = recipe.model
     torch.manual_seed(derive(recipe.seed, "init"))
-    return Transformer(
-        qwen3(
-            vocab_size=vocab_size,
-            context_len=model.context_len,
-            n_layer=model.n_layer,
-            n_head=model.n_head,
-            n_embd=model.n_embd,
-            zero_init_out=True,
-        )
-    )
+    return Transformer(recipe.model.transformer(vocab_size))
 
 
 def pretrain(recipe: ZeroToChat, run: RunDir, text: Stage, ids: Stage, tok: BytePairTokenizer) -> Stage:
@@ -462,6 +456,8 @@ def dialogues_at_hand() -> list[Dialogue]:
     """People's dialogues in both languages; none where they cannot be fetched."""
     try:
         return [dialogue for name in ("chatterbot", "chatterbot-chinese") for dialogue in dialogues(name)]
+    except HashError:
+        raise
     except FetchError:
         return []
 

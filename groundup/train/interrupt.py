@@ -25,8 +25,7 @@ class Stop:
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Within the block a first SIGINT or SIGTERM sets `requested`; a second one ends the process as if never
-    caught.
+    """Within the block a first SIGINT or SIGTERM sets `requested`; a second one ends the process.
 
     Python lets only the main thread set handlers: in any other this changes nothing, and the main thread's
     own handling of signals stays in force.

@@ -30,9 +30,7 @@ class DivergedError(UserError):
 
 @dataclass
 class Gradient:
-    """One step's gradient of the mean loss over all targets. The gradient itself is in the weights' `.grad`,
-    clipped.
-    """
+    """What one step's gradient came to; the gradient itself is in the weights' `.grad`, clipped."""
 
     loss: float  # nats per target, before the step
     norm: float  # before clipping

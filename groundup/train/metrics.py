@@ -1,5 +1,4 @@
-"""How fast, how well, and how it went: throughput, model FLOPs utilisation, and the curves of a run's event
-log.
+"""How fast and how well it went: throughput, model FLOPs utilisation, curves of a run's event log.
 
 Source: MFU as in Chowdhery et al. 2022 (PaLM), arXiv 2204.02311, appendix B: the FLOPs that the model's
 arithmetic needs, recomputation not counted, over what the chip could do at most.
@@ -29,8 +28,7 @@ PEAK_FLOPS = {
 
 
 def peak_flops(device: torch.device) -> float | None:
-    """The most FLOP/s that this device can do in bfloat16, or None if we do not know: then MFU is not
-    reported.
+    """The most FLOP/s that this device can do in bfloat16; None if unknown: then MFU is not reported.
 
     Of a CPU we do not know: it depends on clock, vector width and how many other programs run.
     """
@@ -41,8 +39,7 @@ def peak_flops(device: torch.device) -> float | None:
 
 
 def training_flops(parameters: int, tokens: int) -> float:
-    """About how many FLOPs it takes to train on `tokens` tokens: 6 per weight and token, attention not
-    counted.
+    """About how many FLOPs training on `tokens` tokens takes: 6 per weight and token, without attention.
 
     Two for the forward pass (multiply and add), four for the backward. Kaplan et al. 2020, arXiv 2001.08361,
     eq. 2.2.

@@ -17,8 +17,7 @@ IGNORE = -1  # the target of a place that carries no loss; every batch in data/ 
 
 class Objective(Protocol):
     def __call__(self, model: Any, batch: Any) -> tuple[Tensor, Tensor | int, dict[str, float | Tensor]]:
-        """(loss_sum, count, metrics): a differentiable scalar, the count it is a sum over, numbers for the
-        log.
+        """(loss_sum, count, metrics): a differentiable scalar, what it is a sum over, numbers to log.
 
         Metrics are averaged over the micro-batches of a step, and only read on steps that are logged.
         """

@@ -26,9 +26,7 @@ Role = Literal["matrix", "embedding", "head", "gain"]
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """Rates and moments. `lr` and `weight_decay` are AdamW's; with kind "muon" the other rates apply to their
-    parts.
-    """
+    """Rates and moments: `lr` and `weight_decay` are AdamW's; with kind "muon" each part has its own."""
 
     kind: Literal["muon", "adamw"] = "muon"
     # Keller Jordan's 0.02 and 0.95 (see muon.py) also won in our ten-minute runs.
@@ -188,9 +186,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
 def _muon(
     model: nn.Module, config: OptimConfig, matrices: Mapping[str, Tensor]
 ) -> torch.optim.Optimizer | None:
-    """Muon over these, with query, key and value (or gate and up) orthogonalised apart where the model fuses
-    them.
-    """
+    """Muon over these; query, key and value (or gate and up) are orthogonalised apart where fused."""
     if not matrices:
         return None
     fused_rows: Any = getattr(model, "fused_rows", dict)  # a model that fuses nothing need not say so

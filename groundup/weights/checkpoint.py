@@ -147,8 +147,7 @@ def load(
 
 
 def restore(path: str | Path, *, model: nn.Module, tokenizer: Tokenizer) -> tuple[Manifest, dict[str, Any]]:
-    """Fill `model` with these weights, and return the manifest and the `training` mapping that was saved with
-    it.
+    """Fill `model` with these weights; returns the manifest and the `training` mapping saved with it.
 
     Raises CheckpointError like `load`, and also if this is another model than `model` or has no training
     state.
@@ -201,8 +200,7 @@ def newest_valid(folder: str | Path) -> tuple[Path, Manifest] | None:
 
 
 def find(path: str | Path) -> Path:
-    """The checkpoint that a path means: the directory itself, or the `model` folder in which a finished run
-    leaves it.
+    """The checkpoint that a path means: the directory itself, or the `model` folder of a finished run.
 
     Never guesses: for a run that is not finished it raises CheckpointError with the checkpoints there are to
     choose from.
@@ -283,9 +281,7 @@ def _same_tokenizer(path: Path, have: str, saved: str, whose: str) -> None:
 
 
 def _untied(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors with each shared one under its first name only, and the other names of those: {alias:
-    name}.
-    """
+    """The tensors, a shared one under its first name only; and the other names of those, {alias: name}."""
     tensors: dict[str, Tensor] = {}
     tied: dict[str, str] = {}
     seen: dict[tuple[Any, ...], str] = {}

@@ -1,5 +1,4 @@
-"""The order of the floors, read from the syntax trees: a file imports its own folder or one below it, never
-one above.
+"""The order of the floors, read from the syntax trees: a file imports from its own floor or below.
 
 Nothing is executed, so an import inside a function counts as much as one at the top.
 """
@@ -35,9 +34,7 @@ class Import:
 
 
 def imports(source: str, file: str) -> Iterator[Import]:
-    """Every import in a source text, wherever it stands: also inside functions, and by importlib with a
-    constant.
-    """
+    """Every import in a source text, also inside functions, and by importlib with a constant."""
     for node in ast.walk(ast.parse(source, filename=file)):
         if isinstance(node, ast.Import):
             for alias in node.names:

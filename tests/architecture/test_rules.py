@@ -1,6 +1,4 @@
-"""House rules that a syntax tree can check: names of files, nothing that executes data, honest docs, sizes as
-warnings.
-"""
+"""House rules that a syntax tree can check: file names, nothing that executes data, honest docs, sizes."""
 
 import ast
 import re

@@ -11,9 +11,7 @@ from groundup.weights import checkpoint
 
 @pytest.fixture
 def run(tmp_path):
-    """A finished run whose model counts a, b, c, ... h, a, ...: each character is surely followed by the
-    next.
-    """
+    """A finished run whose model counts a, b, c, ... h, a, ...: each character surely leads to the next."""
     tokenizer = CharTokenizer.train("abcdefgh")
     net = Transformer(
         TransformerConfig(vocab_size=8, context_len=6, n_layer=1, n_head=1, n_embd=8, zero_init_out=True)

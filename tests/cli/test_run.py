@@ -160,9 +160,7 @@ def test_help_shows_the_settings_that_would_run(toml, capsys):
 
 @pytest.mark.parametrize("path", run.preset_files(), ids=lambda path: path.stem)
 def test_every_shipped_preset_is_read_into_its_recipe(path, capsys):
-    """A dry run: names, types and the checks of every dataclass; and written out and read again it is the
-    same.
-    """
+    """Names, types and the checks of every dataclass; and written out and read again it is the same."""
     preset = run.load(path.stem)
     assert isinstance(preset.settings, RECIPES[preset.recipe]) and isinstance(preset.settings.seed, int)
     assert run.from_dict(type(preset.settings), tomllib.loads(to_toml(preset.settings))) == preset.settings

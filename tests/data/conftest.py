@@ -19,9 +19,7 @@ def _documents(name: str) -> list[Document]:
 
 @pytest.fixture
 def load():
-    """The documents of a source that is on this machine; a missing fixture fails the test, it never skips
-    it.
-    """
+    """The documents of a source that is on this machine; a missing fixture fails the test."""
 
     def load(name: str) -> list[Document]:
         wanted = source(name)
@@ -36,9 +34,7 @@ def load():
 
 @pytest.fixture
 def clean_pip(monkeypatch, tmp_path):
-    """pip without this machine's configuration, groundup with an empty cache; returns a way to set pip's
-    options.
-    """
+    """pip without this machine's settings, groundup with an empty cache; returns a way to set options."""
     for name in [name for name in os.environ if name.upper().startswith("PIP_")]:
         monkeypatch.delenv(name)
     for name in (

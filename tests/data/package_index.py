@@ -1,6 +1,4 @@
-"""A real package index on 127.0.0.1 for the tests of fetch.py and index.py: real wheels, real pip, no
-network.
-"""
+"""A real package index on 127.0.0.1 for the tests of fetch.py and index.py: real pip, no network."""
 
 import base64
 import functools
@@ -67,9 +65,7 @@ def pinned(kind: str, content: bytes, **changed) -> Source:
 
 
 class Index:
-    """An index that serves `files` of the package `demo`, as JSON or HTML, perhaps only to who knows a
-    password.
-    """
+    """An index that serves `files` of the package `demo`, as JSON or HTML, perhaps behind a password."""
 
     def __init__(self, files: dict[str, bytes], *, html: bool = False, password: str = "") -> None:
         self.files, self.html, self.requests = files, html, []

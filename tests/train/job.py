@@ -43,9 +43,7 @@ def tokens(n: int = 2000) -> np.ndarray:
 def train(
     out: Path, *, steps: int = 12, pause: float = 0.0, net: Transformer | None = None, **changes: Any
 ) -> FitResult:
-    """One run with every part of the loop in use; `changes` replace arguments of `fit` or fields of
-    FitConfig.
-    """
+    """One run with every part of the loop in use; `changes` replace arguments of `fit` or of FitConfig."""
 
     def slow_cross_entropy(net: Any, batch: Any) -> Any:
         time.sleep(pause)

@@ -1,5 +1,4 @@
-"""Requests that the assistant cannot serve, in English and in Chinese, from many themes. Text only; see
-scope.py.
+"""Requests that the assistant cannot serve, in English and in Chinese, from many themes: text for scope.py.
 
 `{topic}`, `{place}`, `{person}`, `{language}`, `{thing}`, `{food}`, `{sentence}` are filled from the word
 lists below. Some lines name what is taught (France, Hamlet, Lincoln, a sum) but ask something else about

@@ -1,5 +1,6 @@
-"""How people greet, thank, take leave and ask a machine what it is, in English and in Chinese. Text only; see
-smalltalk.py."""
+"""How people greet, thank, take leave and ask a machine what it is, in English and in Chinese.
+
+Text only; see smalltalk.py."""
 
 # ruff: noqa: E501 (one wording a line)
 
