@@ -115,7 +115,7 @@ def _papers(
                 ),
             )
     for intent in exam.INTENTS:
-        each = config.n // (2 if intent == "out_of_scope" else 2 * len(exam.ANSWERED_BY))
+        each = max(1, config.n // (2 if intent == "out_of_scope" else 2 * len(exam.ANSWERED_BY)))
         for wording in exam.WORDINGS:
             both = [
                 question

@@ -11,7 +11,7 @@ The result is an assistant for a small domain: sums by calculator, spelling, cou
 saying so when it does not know), small talk in English and Chinese, and two-digit addition in the head,
 which reinforcement learning improves.
 
-Next: chat_stages.py, the stages one by one; presets/zero-to-chat.toml, the numbers with their reasons.
+Next: chat_stages.py, the stages in order; presets/zero-to-chat.toml, the numbers with their reasons.
 """
 
 from __future__ import annotations
