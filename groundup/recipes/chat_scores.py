@@ -66,19 +66,25 @@ def scores(
     name: str,
     words: Sequence[str],
     trained_shapes: set[str],
+    whole: bool = True,
 ) -> Stage:
-    """Every score of the model that stage `of` left; each question and reply goes to rows.jsonl."""
+    """Every score of the model that stage `of` left; each question and reply goes to rows.jsonl.
+
+    An exam that is not `whole` asks in trained wording only, except for addition: enough to compare with.
+    """
     config = recipe.scores
-    stage = run.stage(name, {"model": of.digest, "config": config, "seed": recipe.seed})
+    stage = run.stage(name, {"model": of.digest, "config": config, "seed": recipe.seed, "whole": whole})
     if stage.done:
         return stage
     untrained = exam.Untrained(config.split, trained_shapes)
     # The exam draws problems that no training stream of this seed draws.
     papers = list(_papers(recipe, untrained, words=words, seed=recipe.seed + 1_000_003))
+    if not whole:
+        papers = [paper for paper in papers if paper[0] == "head_addition" or paper[1] == "trained"]
     replies = _answered(model, tokenizer, papers, label=name)
     found: dict[str, dict[str, dict[str, float]]] = {"trained": {}, "untrained": {}}
     lines: list[str] = []
-    talk: dict[str, list[Row]] = {"trained": [], "untrained": []}
+    talk: dict[exam.Wording, list[Row]] = {"trained": [], "untrained": []}
     for key, wording, questions in papers:
         outcome = evaluate(
             exam.as_task(f"{key}/{wording}", questions), lambda batch: list(islice(replies, len(batch)))
@@ -89,8 +95,9 @@ def scores(
             found[wording]["false_refusal"] = _share(row.note == "refused" for row in outcome.rows)
         if key in exam.ANSWERED_BY:
             talk[wording] += outcome.rows
-    for wording in exam.WORDINGS:
-        found[wording]["identity"] = _share(row.value == 1 for row in talk[wording])
+    for wording, rows in talk.items():
+        if rows:
+            found[wording]["identity"] = _share(row.value == 1 for row in rows)
     write_atomic(stage.dir / "rows.jsonl", "".join(lines))
     stage.finish(trained=found["trained"], untrained=found["untrained"], dropped_wordings=untrained.dropped)
     return stage

@@ -39,7 +39,7 @@ def _road(recipe: ZeroToChat, run: RunDir) -> str:
     vocabulary = words(text)
     asked = set(json.loads((tuned.dir / "shapes.json").read_text(encoding="utf-8")))
 
-    def examined(name: str, of: Stage) -> Stage:
+    def examined(name: str, of: Stage, *, whole: bool = False) -> Stage:
         return chat_scores.scores(
             recipe,
             run,
@@ -49,11 +49,12 @@ def _road(recipe: ZeroToChat, run: RunDir) -> str:
             name=name,
             words=vocabulary,
             trained_shapes=asked,
+            whole=whole,
         )
 
     stages["scores_before"] = examined("scores_before", tuned)
     stages["reinforce"] = reinforced = reinforce(recipe, run, text, tuned, tok)
-    stages["scores"] = examined("scores", reinforced)
+    stages["scores"] = examined("scores", reinforced, whole=True)
     stages["control"] = more = control(recipe, run, text, tuned, reinforced, tok)
     stages["scores_control"] = examined("scores_control", more)
     if recipe.ablation:

@@ -25,7 +25,7 @@ from groundup.data.skills.split import percentile
 
 Part = Literal["train", "dev", "all"]
 HELD_OUT_PERCENT = 12
-CHINESE_SHARE = 0.05  # of the requests of a skill that is taught mainly in English
+CHINESE_SHARE = 0.03  # of the requests of a skill that is taught mainly in English
 
 Node = tuple["str | tuple[Node, ...]", ...]  # a sequence of literal strings and of choices between sequences
 
