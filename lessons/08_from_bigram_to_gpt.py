@@ -361,17 +361,16 @@ assert results["four heads"] < min(results["one head"], results["bigram"])
 # ## Rung 3, where the ladder breaks: depth without a way through
 #
 # Having listened, a place should think about what it heard: a small network for each place alone. And if one
-# block of listening and thinking is good, three must be better. They are not! It is the same as in the
-# lecture: 2.24 with one block, 2.32 with three. The gradient must travel back through every layer, and each
-# one blurs it.
+# block of listening and thinking is good, three must be better. They are not! The lecture meets the same
+# wall. The gradient must travel back through every layer, and each one blurs it.
 #
 # Two ideas mend that:
 #
 # - **Residual**: a block does not replace its input, it *adds* to it. The sum passes the gradient on
 #   untouched, so at the start the blocks are hardly there, and grow as they become useful.
 # - **Norm**: before each half of a block, bring every place's channels to mean 0 and variance 1, so that no
-#   layer has to follow another one's change of scale. With three blocks it buys little (2.08 instead of 2.09 in
-#   the lecture); deep stacks do not train without it.
+#   layer has to follow another one's change of scale. With three blocks that buys
+#   little; deep stacks need it.
 
 # %%
 norm = nn.LayerNorm(C)
