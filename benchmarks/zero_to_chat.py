@@ -32,7 +32,7 @@ WORDS = {  # the skills that are claimed, as a table names them
     "identity": "small talk, English and Chinese",
     "known_facts": "facts that it was taught",
     "false_refusal": "refuses a fact that it was taught (fewer is better)",
-    "unknown_facts": "says so when it does not know",
+    "unknown_refusal": "says so when it does not know",
     "out_of_scope": "anything else: says what it can do",
     "rl_before": "addition in the head, before reinforcement",
     "rl_after": "addition in the head, after reinforcement",
