@@ -164,6 +164,7 @@ def train_stage(
             eval_every=every,
             sample_every=every,
             save_every=max(1, steps // 4),
+            log_every=max(1, min(10, steps // 50)),  # a curve of fifty points at least
         ),
         out=stage.dir,
         events=run.events,
