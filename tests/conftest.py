@@ -64,11 +64,10 @@ def _watch(event: str, args: tuple[Any, ...]) -> None:
 
 
 def _check_write(path: str) -> None:
-    path = os.path.realpath(path)
-    if (
-        not path.startswith((os.path.realpath(tempfile.gettempdir()), "/dev/", "/proc/"))
-        and "__pycache__" not in path
-    ):
+    path, temporary = os.path.realpath(path), os.path.realpath(tempfile.gettempdir())
+    # A clone may itself lie in the temporary folder; the repository is out of bounds there too.
+    ours = path.startswith(f"{REPOSITORY}{os.sep}") and not temporary.startswith(str(REPOSITORY))
+    if "__pycache__" not in path and (ours or not path.startswith((temporary, "/dev/", "/proc/"))):
         raise RuntimeError(f"a test tried to write {path}: tests write to tmp_path only")
 
 

@@ -77,7 +77,7 @@ def test_a_stage_with_a_file_cut_short_is_found(run, capsys):
 
 def test_what_is_no_run_is_refused(tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "none")]) == 2
-    assert "does not exist" in capsys.readouterr().err
+    assert "does not exist" in " ".join(capsys.readouterr().err.split())
     (tmp_path / "x").mkdir()
     assert main(["inspect", str(tmp_path / "x")]) == 2
     assert "neither a run" in " ".join(capsys.readouterr().err.split())
