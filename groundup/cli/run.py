@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.base.config import from_dict, load_toml, to_dict, to_toml
-from groundup.base.errors import ConfigError, UserError, suggest
+from groundup.base.errors import ConfigError, DataError, FetchError, TokenizerError, suggest
 
 USAGE = """usage: groundup run PRESET [--section.setting VALUE ...] [--out DIR] [--update] [--dry] [--help]
        groundup run --list
@@ -72,9 +72,10 @@ def execute(recipe: str, settings: Any, out: Path, *, update: bool = False) -> i
     set_threads()
     try:
         result = settings.run(run_dir)
-    except UserError:
-        # Nothing was trained: leave nothing, or the corrected command would meet "a different run".
-        if fresh and not any(out.rglob("manifest.json")):
+    except (ConfigError, DataError, FetchError, TokenizerError):
+        # Nothing was trained: leave nothing, or the corrected command would meet "a different run". After a
+        # full disk, say, the same command is given again, and carries on.
+        if fresh and not any(out.rglob("model.safetensors")):
             shutil.rmtree(out, ignore_errors=True)
         raise
     except KeyboardInterrupt:

@@ -95,11 +95,11 @@ def test_a_mistake_that_shows_late_does_not_block_the_corrected_command(toml, ca
 def test_a_failed_run_that_has_trained_something_is_kept(toml, monkeypatch):
     def diverge(self, run_dir):
         (run_dir.path / "train").mkdir()
-        (run_dir.path / "train" / "manifest.json").write_text("{}")
+        (run_dir.path / "train" / "model.safetensors").write_text("")
         raise DataError("the loss is not finite.")
 
     monkeypatch.setattr(Count, "run", diverge)
-    assert main(["run", toml]) == 2 and Path("runs/my/train/manifest.json").exists()
+    assert main(["run", toml]) == 2 and Path("runs/my/train/model.safetensors").exists()
 
 
 def test_stopping_says_how_to_go_on(toml, capsys):
