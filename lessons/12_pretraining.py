@@ -336,8 +336,8 @@ measured["tuning.outweighs_the_optimizer"] = untuned - max(adamw, muon) > 0.3 > 
 # Had we run only the first and the last, this would have looked like a triumph of Muon: more than 0.3 bits
 # per byte. Against an AdamW that was tuned as carefully, less than 0.1 is left, and which of the two is
 # ahead depends on settings that one seed cannot tell apart. What Muon is worth in a longer run of a larger
-# model, a longer run has to say. Tune the rival, or do not compare. (All of these rates were picked on the very
-# windows that we score on, which flatters every one of them a little.)
+# model, a longer run has to say. Tune the rival, or do not compare. (All of these rates were picked on the
+# very windows that we score on, which flatters every one of them a little.)
 #
 # And the tables? At this length they are hard to beat: a table has it from one reading, the network has to
 # see things again and again. Whatever the figure is, it belongs in the report.
