@@ -132,7 +132,7 @@ def _papers(
                 )
             ]
             yield intent, wording, both
-    yield "famous", "untrained", exam.famous()
+    yield "famous", "trained", exam.famous()
 
 
 def _answered(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,7 +32,7 @@ from groundup.infer.sampling import SamplingParams
 from groundup.models.cost import flops_per_token
 from groundup.models.transformer import Transformer
 from groundup.posttrain import grpo, sft
-from groundup.recipes import chat_scores
+from groundup.recipes import chat_scores, chat_text
 from groundup.recipes.chat_text import held_out_by_source, shard, words
 from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.tokenizer.chat import Conversation, user
@@ -62,6 +63,7 @@ def pretrain(recipe: ZeroToChat, run: RunDir, text: Stage, ids: Stage, tok: Byte
             "tokens": ids.digest,
             "model": recipe.model,
             "config": config,
+            "scored": chat_text.SCORED,
             "workers": recipe.workers,
             "seed": recipe.seed,
         },
@@ -202,10 +204,13 @@ def finetune(
             "model": recipe.model,
             "workers": recipe.workers,
             "seed": recipe.seed,
+            "dialogues": len(dialogues_at_hand()),
         },
     )
     if stage.done:
         return stage
+    if config.real_dialogues and not dialogues_at_hand():
+        run.events.write("warning", text="People's dialogues could not be fetched: going on without them.")
     conversations, asked = lessons(recipe, text, count=config.conversations, purpose="finetune")
     write_json(stage.dir / "shapes.json", sorted(asked))
     encoded = sft.encode(tok, conversations, context_len=recipe.model.context_len)
@@ -254,8 +259,12 @@ def lessons(
     return [example.conversation for example in made] + real, asked
 
 
+@cache
 def dialogues_at_hand() -> list[Dialogue]:
-    """People's dialogues in both languages; none where they cannot be fetched."""
+    """People's dialogues in both languages; none where they cannot be fetched.
+
+    How many there are is an input of every stage that reads them, for other lessons are other steps.
+    """
     try:
         return [dialogue for name in ("chatterbot", "chatterbot-chinese") for dialogue in dialogues(name)]
     except HashError:
@@ -283,6 +292,7 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
             "mix": recipe.finetune.mix,
             "workers": recipe.workers,
             "seed": recipe.seed,
+            "dialogues": len(dialogues_at_hand()),
         },
     )
     if stage.done:
@@ -350,6 +360,7 @@ def control(
             "steps": steps,
             "workers": recipe.workers,
             "seed": recipe.seed,
+            "dialogues": len(dialogues_at_hand()),
         },
     )
     if stage.done:

@@ -5,7 +5,7 @@
 
 Each arrow is a stage of the run directory: it is skipped when nothing that it reads has changed, and a
 training stage that was stopped goes on from its last save, bit for bit. Lengths are in steps, not in
-minutes, so that a run can be repeated; on two cores of 2020s make they come to about ten minutes.
+minutes, so that a run can be repeated; on two cores of 2020s make they come to about eleven minutes.
 
 The result is an assistant for a small domain: sums by calculator, spelling, counting letters, 127 facts (and
 saying so when it does not know), small talk in English and Chinese, and two-digit addition in the head,
@@ -82,7 +82,7 @@ class PretrainConfig:
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """Imitate the assistant's side of generated and real conversations, each seen once."""
+    """Imitate the assistant's side of conversations: generated ones once each, people's again and again."""
 
     conversations: int = 48_000
     batch_tokens: int = 768  # of one worker, padding included

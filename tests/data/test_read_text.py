@@ -58,7 +58,11 @@ def test_json_lines_are_documents_of_their_own(tmp_path):
         ("a.txt", b"", r"a.txt is empty \(0 bytes"),
         ("a.txt", b" \n\t\n", "a.txt is empty"),
         ("a.txt.gz", b"no gzip", "a.txt.gz is not a whole gzip file"),
-        ("a.txt.gz", gzip.compress(bytes(range(97, 122)) * 99, mtime=0)[:-9], "a.txt.gz is not a whole gzip file"),
+        (
+            "a.txt.gz",
+            gzip.compress(bytes(range(97, 122)) * 99, mtime=0)[:-9],
+            "a.txt.gz is not a whole gzip file",
+        ),
         ("a.jsonl", b'{"text": "x"}\n{"text": ', "a.jsonl, line 2 is not JSON"),
         ("a.jsonl", b'{"body": "x"}', 'a.jsonl, line 1 has no "text" that is a string .it has: body'),
         ("a.jsonl", b"[1]", "it has: list"),
