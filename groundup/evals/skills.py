@@ -133,7 +133,8 @@ def questions(
     untrained: Untrained,
     seed: int,
 ) -> list[Question]:
-    """n questions of a skill; the same problems in both wordings."""
+    """n questions of a skill; the same problems in both wordings, except that an untrained
+    subtraction never goes below zero, because the exam tells some of them as stories."""
     rng = python_rng(seed, f"exam.{skill}")
     known = skills(words)[skill]
     problems = list(known.problems(rng, split, n))

@@ -58,6 +58,14 @@ class GRPOConfig:
     replay_weight: float = 0.5  # weight of the replay's mean loss beside the policy's
 
     def __post_init__(self) -> None:
+        for name in ("prompts", "max_tokens", "replay"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"grpo.{name}={getattr(self, name)} is too small. Choose 1 or more.")
+        if not self.temperature > 0 or not self.replay_weight >= 0:
+            raise ConfigError(
+                f"grpo.temperature={self.temperature} must be above 0 (greedy answers of a group are all the "
+                f"same), and grpo.replay_weight={self.replay_weight} at least 0."
+            )
         if self.group < 2:
             raise ConfigError(
                 f"grpo.group={self.group}: a group needs at least 2 answers to be compared. Use 8 to 32."

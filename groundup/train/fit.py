@@ -198,13 +198,16 @@ def accumulate(
     for parameter in moving:
         if parameter.grad is not None:
             parameter.grad.div_(count)
-    norm = torch.nn.utils.clip_grad_norm_(moving, config.clip_norm or math.inf, foreach=True)
+    gradients = [parameter.grad for parameter in moving if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
     # The one place where the CPU waits for the device: a bad step can only be refused before it is taken.
     total, targets, size = torch.stack([loss_sum, count, norm]).tolist()
     if not targets:
         raise DataError(
             f"No place in the batch of step {step} has a target: it teaches nothing. Check its mask."
         )
+    if config.clip_norm and math.isfinite(size):  # clipping a bad gradient would spread it over all weights
+        torch.nn.utils.clip_grads_with_norm_(moving, config.clip_norm, norm, foreach=True)
     means = {name: sum(values) / len(values) for name, values in metrics.items()}
     return Gradient(total / targets, size, tokens, means)
 

@@ -246,6 +246,9 @@ def test_rollouts_and_replay_take_turns():
 def test_a_group_of_one_is_refused():
     with pytest.raises(ConfigError, match=r"group=1: a group needs at least 2"):
         GRPOConfig(group=1)
+    for wrong in ({"prompts": 0}, {"temperature": 0.0}, {"replay_weight": -1.0}, {"replay": 0}):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            GRPOConfig(**wrong)
     with pytest.raises(ConfigError, match=r"learn=3"):
         GRPOConfig(learn=3)
     with pytest.raises(ConfigError, match=r"learn=10"):

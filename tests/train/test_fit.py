@@ -244,6 +244,19 @@ def test_a_step_that_is_not_finite_is_refused_with_evidence(job, tmp_path):
     assert same(net.state_dict(), weights(tmp_path / "last"))
 
 
+def test_the_evidence_says_which_weight_diverged(job, tmp_path):
+    """One bad gradient must not be spread over the others by clipping."""
+    net = job.model(dropout=0.0)
+    bad = net.embedding.weight
+    handle = bad.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(DivergedError):
+        job.train(tmp_path, net=net, steps=2, save_every=0)
+    handle.remove()
+    norms = json.loads((tmp_path / "diverged.json").read_text())["grad_norms"]
+    names = {name for name, parameter in net.named_parameters() if parameter is bad}
+    assert {name for name, norm in norms.items() if isinstance(norm, str)} == names  # "inf" or "nan"
+
+
 def test_a_batch_without_targets_refuses(job, tmp_path):
     nothing = Batch(torch.zeros(1, 4, dtype=torch.int64), torch.full((1, 4), -1))
     with pytest.raises(DataError, match="step 0 has a target"):
