@@ -49,6 +49,9 @@ def test_json_lines_are_documents_of_their_own(tmp_path):
     ]
 
 
+CUT_SHORT = gzip.compress(bytes(range(97, 122)) * 99, mtime=0)[:-9]  # no clock: it is part of the test's name
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -60,7 +63,7 @@ def test_json_lines_are_documents_of_their_own(tmp_path):
         ("a.txt.gz", b"no gzip", "a.txt.gz is not a whole gzip file"),
         (
             "a.txt.gz",
-            gzip.compress(bytes(range(97, 122)) * 99, mtime=0)[:-9],
+            CUT_SHORT,
             "a.txt.gz is not a whole gzip file",
         ),
         ("a.jsonl", b'{"text": "x"}\n{"text": ', "a.jsonl, line 2 is not JSON"),
