@@ -156,7 +156,7 @@ def what(recipe: ZeroToChat, stages: Stages, model: Transformer) -> dict[str, An
         "corpus": ", ".join(stages["corpus"].record["sources"]),
         "pretraining tokens": stages["pretrain"].record["tokens"],
         "conversations": tuned["conversations"],
-        "fine-tuning tokens": tuned["tokens"],
+        "fine-tuning tokens, with padding": tuned["tokens"],
         "reinforcement steps": stages["reinforce"].record["steps"],
         "exam": f"{recipe.scores.split} set, seed {recipe.seed}",
     }

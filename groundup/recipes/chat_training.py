@@ -116,18 +116,24 @@ def pretrain(recipe: ZeroToChat, run: RunDir, text: Stage, ids: Stage, tok: Byte
         / math.log(2)
         / sum(score.bytes for score in found.values())
     )
-    stage.finish(
-        seconds=spent(stage, result),
-        flops=result.flops,
-        tokens=result.tokens,
+    finish(
+        stage,
+        result,
         bits_per_byte={"all": everything, **scores},
     )
     return stage
 
 
-def spent(stage: Stage, result: FitResult) -> float:
-    """Seconds of a training stage with what it prepares and scores; if resumed, at least its training."""
-    return max(stage.elapsed, result.seconds)
+def finish(stage: Stage, result: FitResult, **record: Any) -> None:
+    """Mark a training stage done. Its seconds are of all that it did here, at least of its training."""
+    stage.finish(
+        seconds=max(stage.elapsed, result.seconds),
+        training_seconds=result.seconds,
+        flops=result.flops,
+        tokens=result.tokens,
+        steps=result.step,
+        **record,
+    )
 
 
 def train_stage(
@@ -233,12 +239,9 @@ def finetune(
         looks=6,
         T=encoded.tokens // len(encoded.examples),
     )
-    stage.finish(
-        seconds=spent(stage, result),
-        training_seconds=result.seconds,
-        flops=result.flops,
-        tokens=result.tokens,
-        steps=result.step,
+    finish(
+        stage,
+        result,
         conversations=len(encoded.examples),
         dropped=encoded.dropped,
     )
@@ -330,13 +333,7 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
         schedule=config.schedule,
         steps=config.steps,
     )
-    stage.finish(
-        seconds=spent(stage, result),
-        training_seconds=result.seconds,
-        flops=result.flops,
-        tokens=result.tokens,
-        steps=result.step,
-    )
+    finish(stage, result)
     return stage
 
 
@@ -388,11 +385,5 @@ def control(
         steps=steps,
         T=encoded.tokens // len(encoded.examples),
     )
-    stage.finish(
-        seconds=spent(stage, result),
-        training_seconds=result.seconds,
-        flops=result.flops,
-        tokens=result.tokens,
-        steps=result.step,
-    )
+    finish(stage, result)
     return stage
