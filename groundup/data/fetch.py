@@ -35,6 +35,7 @@ PIP_SECONDS = 600  # a wheel of 5 MB in ten minutes is 9 kB/s; slower than that 
 
 
 def say_on_stderr(line: str) -> None:
+    """Tell the user at once, and keep stdout for results."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -3,8 +3,8 @@
 A problem (operands, a word, a name) comes from a split that training never draws from
 (data/skills/split.py); facts are the exception, for they are what is taught. Its wording is either one that
 training uses, or one of evals/phrasings, written by somebody who had not seen the training wordings. An
-untrained wording that training happened to produce as well is left out: `Untrained` is told every request
-that was trained on.
+untrained wording that training happened to produce as well is left out: `Untrained` is told the requests of
+the fine-tuning set (not those of replay, of reinforcement's prompts, or of the control).
 
 Scoring is strict and the model answers greedily: the tool must be called with the right expression, every
 letter must be right, a refusal must name nothing, small talk must be the right reply in the right language.

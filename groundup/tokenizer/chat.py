@@ -103,14 +103,17 @@ class Message:
 
 
 def system(text: str) -> Message:
+    """What the assistant is told before anybody speaks."""
     return Message("system", (text,))
 
 
 def user(text: str) -> Message:
+    """What a person types."""
     return Message("user", (text,))
 
 
 def assistant(*parts: Part) -> Message:
+    """What the assistant says: texts, and calls each with its result."""
     return Message("assistant", parts)
 
 

@@ -53,8 +53,8 @@ class FitConfig:
     save_every: int = 0
     log_every: int = 10
     # Micro-batches computed at the same time, each by a CPU thread of its own. The operations of a small
-    # model are too short to be shared out: for 1 M weights two workers beat two threads in every operation by
-    # a fifth.
+    # model are too short to be shared out: for 1 M weights two workers took
+    # 191 ms a step where two threads in every operation took 233 (a prototype; docs/decisions/0003).
     workers: int = 1
     precision: Literal["float32", "bfloat16"] = "float32"  # of activations; weights and moments stay float32
 
