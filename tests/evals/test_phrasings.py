@@ -20,8 +20,9 @@ AT_LEAST = {
     "character": 20,
     "president": 20,
 }
-AT_LEAST_IN_LANGUAGE = {"en": 25, "zh": 20}
-AT_LEAST_OUT_OF_SCOPE = {"en": 80, "zh": 30}
+# 420 lines of small talk and 400 out of scope: the exam drops some and still needs 300 of each.
+AT_LEAST_IN_LANGUAGE = {"en": 42, "zh": 42}
+AT_LEAST_OUT_OF_SCOPE = {"en": 300, "zh": 100}
 
 
 def placeholders(template: str) -> list[str]:
