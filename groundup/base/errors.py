@@ -42,6 +42,10 @@ class TokenizerError(UserError):
     """A tokenizer cannot be trained, loaded or used with the ids it was given."""
 
 
+class GraphError(UserError):
+    """An expression cannot be computed or differentiated: log of a negative, shapes that do not fit."""
+
+
 def suggest(word: str, options: Iterable[str]) -> str:
     """A question that names the nearest option, to be put after a message, or "" if nothing is near.
 
