@@ -11,8 +11,11 @@ from __future__ import annotations
 import math
 import os
 import platform
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groundup.base.errors import ConfigError, suggest
 
@@ -89,6 +92,34 @@ def set_threads(n: int | None = None) -> int:
         )
     torch.set_num_threads(n)
     return torch.get_num_threads()
+
+
+@contextmanager
+def side_by_side(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]]:
+    """A `map` whose calls run at once, each in a thread that gives torch one core; results keep their order.
+
+    For work made of many small operations, which are too short to be shared out over cores themselves. One
+    worker computes here, with all the threads that torch has.
+    """
+    import torch
+
+    if workers == 1:
+        yield lambda task, items: [task(item) for item in items]
+        return
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(workers, thread_name_prefix="groundup-worker") as pool:
+
+        def share(task: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+            def alone(item: Any) -> Any:
+                torch.set_num_threads(1)  # of this worker
+                return task(item)
+
+            try:
+                return list(pool.map(alone, items))
+            finally:
+                torch.set_num_threads(threads)  # what comes next has all cores to itself
+
+        yield share
 
 
 def usable_cores() -> int:

@@ -96,7 +96,9 @@ class RunDir:
             aside = _free(self.path / "replaced" / f"{name}-{old}")
             aside.parent.mkdir(exist_ok=True)
             stage.dir.rename(aside)
-            self.events.write("note", text=f"{name}: its inputs changed; the old folder is now {aside}")
+            self.events.write(
+                "note", replaced=name, text=f"{name}: its inputs changed; the old folder is now {aside}"
+            )
         if not marker.exists():
             write_json(marker, {"digest": stage.digest, "inputs": plain})
         return stage

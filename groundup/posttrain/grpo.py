@@ -185,11 +185,14 @@ class RolloutBatches:
         self.config, self.seed = config, seed
         self.stop = (tokenizer.special("<|end|>"), tokenizer.special("<|result|>"))
 
+    def prompts(self, step: int, rank: int = 0) -> list[Prompt]:
+        """The problems of one step; they do not depend on the weights."""
+        rng = python_rng(self.seed, "grpo.problems", step=step, rank=rank)
+        return [self.problem(rng) for _ in range(self.config.prompts)]
+
     def batch(self, step: int, rank: int = 0) -> WeightedBatch:
         """One step's rollouts; their loss is already a mean over their tokens, so their count is 1."""
-        rng = python_rng(self.seed, "grpo.problems", step=step, rank=rank)
-        prompts = [self.problem(rng) for _ in range(self.config.prompts)]
-        rollouts, metrics = self._rollouts(prompts, step=step, rank=rank)
+        rollouts, metrics = self._rollouts(self.prompts(step, rank), step=step, rank=rank)
         learned = max(1, sum(len(reply_ids) for _, reply_ids, _ in rollouts))
         rows = [
             (prompt_ids + reply_ids, [0.0] * len(prompt_ids) + [advantage / learned] * len(reply_ids))

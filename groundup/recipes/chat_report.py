@@ -92,8 +92,8 @@ def collect(
         "curves": curves(run),
         "samples": [
             {"step": event["step"], "text": event["text"]}
-            for event in run.events.read("sample")
-            if event.get("label") == "pretrain"
+            for event in latest(run)
+            if event["kind"] == "sample" and event.get("label") == "pretrain"
         ],
         "transcript": transcript(model, tokenizer),
         "comparisons": comparisons(stages),
@@ -103,9 +103,20 @@ def collect(
     }
 
 
+def latest(run: RunDir) -> list[dict[str, Any]]:
+    """The events of the stages as they are now: not of a stage that was replaced when its inputs changed."""
+    kept: list[dict[str, Any]] = []
+    for event in run.events.read("train", "eval", "sample", "note"):
+        if "replaced" in event:
+            kept = [earlier for earlier in kept if earlier.get("label") != event["replaced"]]
+        elif event["kind"] != "note":
+            kept.append(event)
+    return kept
+
+
 def curves(run: RunDir) -> dict[str, list[tuple[int, float]]]:
     """Loss and reward over the steps, from the event log."""
-    events = list(run.events.read("train", "eval"))
+    events = latest(run)
     return {
         "pretrain": curve(events, "train", "loss", "pretrain"),
         "pretrain_heldout": curve(events, "eval", "loss", "pretrain"),

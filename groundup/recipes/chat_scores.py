@@ -6,11 +6,13 @@ Next: report.py, which draws the table.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from groundup.agent.calculator import Calculator
 from groundup.agent.conversation import reply
+from groundup.base.config import digest
+from groundup.base.device import side_by_side
 from groundup.base.files import write_atomic
 from groundup.base.log import Progress
 from groundup.base.rundir import RunDir, Stage
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 # The longest right answer, counting in a word of 16 letters, has 80 tokens.
 GREEDY = SamplingParams(temperature=0, max_tokens=100)
-BATCH = 300
+BATCH = 150
 TALK = (
     "Hello!", "Who are you?", "What is 123 times 456?", "How many r's are in strawberry?", "Spell raspberry.",
     "In which play does Ophelia appear?", "What is the capital of Zorvania?", "Add 47 and 85 in your head.",
@@ -73,15 +75,25 @@ def scores(
     An exam that is not `whole` asks in trained wording only, except for addition: enough to compare with.
     """
     config = recipe.scores
-    stage = run.stage(name, {"model": of.digest, "config": config, "seed": recipe.seed, "whole": whole})
+    untrained = exam.Untrained(config.split, trained_shapes)
+    stage = run.stage(
+        name,
+        {
+            "model": of.digest,
+            "config": config,
+            "decoding": GREEDY,
+            "untrained": digest({"skills": untrained.skills, "intents": untrained.intents}),
+            "seed": recipe.seed,
+            "whole": whole,
+        },
+    )
     if stage.done:
         return stage
-    untrained = exam.Untrained(config.split, trained_shapes)
     # The exam draws problems that no training stream of this seed draws.
     papers = list(_papers(recipe, untrained, words=words, seed=recipe.seed + 1_000_003))
     if not whole:
         papers = [paper for paper in papers if paper[0] == "head_addition" or paper[1] == "trained"]
-    replies = _answered(model, tokenizer, papers, label=name)
+    replies = _answered(model, tokenizer, papers, workers=recipe.workers, label=name)
     found: dict[str, dict[str, dict[str, float]]] = {"trained": {}, "untrained": {}}
     lines: list[str] = []
     talk: dict[exam.Wording, list[Row]] = {"trained": [], "untrained": []}
@@ -136,16 +148,21 @@ def _papers(
 
 
 def _answered(
-    model: Transformer, tokenizer: Tokenizer, papers: Sequence[Paper], *, label: str
+    model: Transformer, tokenizer: Tokenizer, papers: Sequence[Paper], *, workers: int, label: str
 ) -> Iterator[Message]:
-    """The reply to every question, in order. Asked in large batches: each costs as its longest reply."""
+    """The reply to every question, in order; so many batches at a time, of questions of one kind mostly, for
+    a batch costs as its longest reply.
+    """
     asked = [Conversation((user(q.text),)) for _, _, questions in papers for q in questions]
-    replies: list[Message] = []
-    with Progress(len(asked), label, "question") as bar:
-        for first in range(0, len(asked), BATCH):
-            replies += respond(model, tokenizer, asked[first : first + BATCH])
-            bar.advance(len(replies) - first)
-    return iter(replies)
+    model.eval()  # here, because `generate` would switch it back under another worker's feet
+    with Progress(len(asked), label, "question") as bar, side_by_side(workers) as share:
+
+        def answer(first: int) -> Sequence[Message]:
+            replies = respond(model, tokenizer, asked[first : first + BATCH])
+            bar.advance(len(replies))
+            return replies
+
+        return chain.from_iterable(share(answer, range(0, len(asked), BATCH)))
 
 
 def _share(right: Iterable[bool]) -> dict[str, float]:

@@ -5,14 +5,21 @@ Next: chat_text.py and chat_training.py, the stages; chat_scores.py, the exam; c
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
 from groundup.base.rundir import RunDir, Stage
 from groundup.recipes import chat_report, chat_scores
 from groundup.recipes.chat_text import corpus, ngrams, tokenizer, tokens, words
-from groundup.recipes.chat_training import Stopped, assistant, control, finetune, pretrain, reinforce
+from groundup.recipes.chat_training import (
+    Stopped,
+    assistant,
+    control,
+    finetune,
+    pretrain,
+    reinforce,
+    trained_shapes,
+)
 from groundup.weights import checkpoint
 
 if TYPE_CHECKING:
@@ -36,30 +43,26 @@ def _road(recipe: ZeroToChat, run: RunDir) -> str:
     stages["ngrams"] = ngrams(run, text, ids, tok)
     stages["pretrain"] = base = pretrain(recipe, run, text, ids, tok)
     stages["finetune"] = tuned = finetune(recipe, run, text, spoken, base, tok)
-    vocabulary = words(text)
-    asked = set(json.loads((tuned.dir / "shapes.json").read_text(encoding="utf-8")))
-
-    def examined(name: str, of: Stage, *, whole: bool = False) -> Stage:
-        return chat_scores.scores(
+    stages["reinforce"] = reinforced = reinforce(recipe, run, text, tuned, tok)
+    stages["control"] = more = control(recipe, run, text, tuned, reinforced, tok)
+    taught = {"scores_before": tuned, "scores": reinforced, "scores_control": more}
+    if recipe.ablation:
+        stages["ablation"] = scratch = finetune(recipe, run, text, spoken, None, tok, name="ablation")
+        taught["scores_ablation"] = scratch
+    # The exams come last: which wordings are untrained is known when all training is done.
+    asked = trained_shapes(*taught.values())
+    for name, of in taught.items():
+        stages[name] = chat_scores.scores(
             recipe,
             run,
             of,
             assistant(recipe, tok, of),
             tok,
             name=name,
-            words=vocabulary,
+            words=words(text),
             trained_shapes=asked,
-            whole=whole,
+            whole=of is reinforced,
         )
-
-    stages["scores_before"] = examined("scores_before", tuned)
-    stages["reinforce"] = reinforced = reinforce(recipe, run, text, tuned, tok)
-    stages["scores"] = examined("scores", reinforced, whole=True)
-    stages["control"] = more = control(recipe, run, text, tuned, reinforced, tok)
-    stages["scores_control"] = examined("scores_control", more)
-    if recipe.ablation:
-        stages["ablation"] = scratch = finetune(recipe, run, text, spoken, None, tok, name="ablation")
-        stages["scores_ablation"] = examined("scores_ablation", scratch)
     model = assistant(recipe, tok, reinforced)
     data = chat_report.write(recipe, run, stages, model, tok)
     took = time.monotonic() - began

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from groundup.base.errors import FetchError, HashError
-from groundup.base.files import write_json
+from groundup.base.files import read_json, write_json
 from groundup.base.rundir import RunDir, Stage
 from groundup.base.seeds import derive, python_rng, torch_generator
 from groundup.data.batches import WindowBatches
@@ -42,6 +42,11 @@ from groundup.weights import checkpoint
 
 if TYPE_CHECKING:
     from groundup.recipes.zero_to_chat import ZeroToChat
+
+
+# The requests that a stage trained on, emptied of operands and names: no wording among them is examined as
+# an untrained one.
+SHAPES = "shapes.json"
 
 
 class Stopped(Exception):
@@ -217,8 +222,10 @@ def finetune(
         return stage
     if config.real_dialogues and not dialogues_at_hand():
         run.events.write("warning", text="People's dialogues could not be fetched: going on without them.")
-    conversations, asked = lessons(recipe, text, count=config.conversations, purpose="finetune")
-    write_json(stage.dir / "shapes.json", sorted(asked))
+    conversations, asked = lessons(
+        recipe, text, count=config.conversations, shares=config.mix, purpose="finetune"
+    )
+    write_json(stage.dir / SHAPES, sorted(asked))
     encoded = sft.encode(tok, conversations, context_len=recipe.model.context_len)
     batches = BucketBatches(
         encoded.examples, batch_tokens=config.batch_tokens, seed=derive(recipe.seed, "buckets")
@@ -249,14 +256,15 @@ def finetune(
 
 
 def lessons(
-    recipe: ZeroToChat, text: Stage, *, count: int, purpose: str
+    recipe: ZeroToChat, text: Stage, *, count: int, shares: mix.MixConfig, purpose: str
 ) -> tuple[list[Conversation], set[str]]:
     """Generated conversations and people's own; and the shape of every request (evals/skills.py)."""
-    config = recipe.finetune
     seed = derive(recipe.seed, f"lessons.{purpose}")
-    made = mix.conversations(seed, count, config.mix, words=words(text))
+    made = mix.conversations(seed, count, shares, words=words(text))
     real = from_people(
-        dialogues_at_hand(), int(count * config.real_dialogues), python_rng(recipe.seed, f"people.{purpose}")
+        dialogues_at_hand(),
+        int(count * recipe.finetune.real_dialogues),
+        python_rng(recipe.seed, f"people.{purpose}"),
     )
     asked = shapes(made) | {normalise(talk.messages[0].text) for talk in real}
     return [example.conversation for example in made] + real, asked
@@ -276,6 +284,11 @@ def dialogues_at_hand() -> list[Dialogue]:
         return []
 
 
+def trained_shapes(*stages: Stage) -> set[str]:
+    """The shape of every request that these stages trained on."""
+    return {shape for stage in stages for shape in read_json(stage.dir / SHAPES)}
+
+
 def assistant(recipe: ZeroToChat, tok: BytePairTokenizer, trained: Stage | None) -> Transformer:
     """The model that a stage left, ready to be trained on; random weights without one."""
     model = build(recipe, tok.vocab_size)
@@ -292,7 +305,7 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
         {
             "tuned": tuned.digest,
             "config": config,
-            "mix": recipe.finetune.mix,
+            "people": recipe.finetune.real_dialogues,
             "workers": recipe.workers,
             "seed": recipe.seed,
             "dialogues": len(dialogues_at_hand()),
@@ -306,16 +319,20 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
     def problem(rng: random.Random) -> grpo.Prompt:
         pair = skill.problems(rng, "train", 1)[0]
         return grpo.Prompt(
-            Conversation((user(skill.ask(pair, rng)),)), lambda reply: float(skill.score(pair, reply))
+            Conversation((user(skill.ask_plainly(pair, rng)),)), lambda reply: float(skill.score(pair, reply))
         )
 
-    examples = sft.encode(
-        tok,
-        lessons(recipe, text, count=config.replay_conversations, purpose="replay")[0],
-        context_len=config.replay_tokens,
-    ).examples
+    replayed, asked = lessons(
+        recipe, text, count=config.replay_conversations, shares=config.replay_mix, purpose="replay"
+    )
+    examples = sft.encode(tok, replayed, context_len=config.replay_tokens).examples
     seed = derive(recipe.seed, "reinforce")
     rollouts = grpo.RolloutBatches(model, tok, problem, config=config.grpo, seed=seed)
+    for micro in range(config.steps * recipe.workers):
+        asked |= shapes(
+            mix.Example(item.conversation, skill.name, None, (None,)) for item in rollouts.prompts(micro)
+        )
+    write_json(stage.dir / SHAPES, sorted(asked))
     replay = grpo.ReplayBatches(
         examples, size=config.grpo.replay, weight=config.grpo.replay_weight, seed=seed
     )
@@ -364,11 +381,15 @@ def control(
         return stage
     model = assistant(recipe, tok, tuned)
     share = steps / tuned.record["steps"]
-    encoded = sft.encode(
-        tok,
-        lessons(recipe, text, count=int(config.conversations * share * 1.1) + 100, purpose="control")[0],
-        context_len=recipe.model.context_len,
+    conversations, asked = lessons(
+        recipe,
+        text,
+        count=int(config.conversations * share * 1.1) + 100,
+        shares=config.mix,
+        purpose="control",
     )
+    write_json(stage.dir / SHAPES, sorted(asked))
+    encoded = sft.encode(tok, conversations, context_len=recipe.model.context_len)
     batches = BucketBatches(
         encoded.examples, batch_tokens=config.batch_tokens, seed=derive(recipe.seed, "control")
     )

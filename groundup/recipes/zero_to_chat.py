@@ -1,7 +1,7 @@
 """From raw text to a chat model, every weight from random numbers: the main job.
 
-    corpus -> tokenizer -> tokens -> n-grams -> pretrain -> fine-tune
-           -> scores before -> reinforce -> scores -> control and its scores -> report
+    corpus -> tokenizer -> tokens -> n-grams -> pretrain -> fine-tune -> reinforce
+           -> control (as long again of fine-tuning) -> the exams of all three -> report
 
 Each arrow is a stage of the run directory: it is skipped when nothing that it reads has changed, and a
 training stage that was stopped goes on from its last save, bit for bit. Lengths are in steps, not in
@@ -98,6 +98,7 @@ class ReinforceConfig:
 
     steps: int = 110
     grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(prompts=8, replay=8))  # of one worker
+    replay_mix: MixConfig = field(default_factory=MixConfig)
     replay_conversations: int = 3_000
     replay_tokens: int = (
         96  # a longer conversation is not replayed: the whole micro-batch would be padded to it

@@ -19,7 +19,6 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from groundup.base.config import to_dict
+from groundup.base.device import side_by_side
 from groundup.base.errors import ConfigError, DataError
 from groundup.base.log import EventLog, Progress
 from groundup.base.seeds import derive
@@ -174,8 +174,6 @@ def accumulate(
     model.train()
 
     def micro_step(micro: int) -> tuple[Tensor, Any, int, dict[str, Any], Sequence[Tensor]]:
-        if share is not map:
-            torch.set_num_threads(1)  # of this worker
         batch = _on(device, batches.batch(micro))
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             micro_sum, micro_count, numbers = objective(model, batch)
@@ -223,15 +221,7 @@ def workers(model: nn.Module, config: FitConfig) -> Iterator[Share]:
             f"workers={config.workers} with dropout would draw from one stream in an order that no seed "
             "fixes. Set dropout=0, or workers=1."
         )
-    threads = torch.get_num_threads()
-    with ThreadPoolExecutor(config.workers, thread_name_prefix="groundup-worker") as pool:
-
-        def share(task: Callable[[int], Any], items: Iterable[int]) -> Iterable[Any]:
-            try:
-                return list(pool.map(task, items))
-            finally:
-                torch.set_num_threads(threads)  # the optimizer has all cores to itself
-
+    with side_by_side(config.workers) as share:
         yield share
 
 

@@ -3,22 +3,38 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from groundup.train.muon import Muon, newton_schulz
+from groundup.train.muon import SCHEDULES, Muon, newton_schulz
 
 
 def matrices(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("shape", [(3, 32, 32), (2, 64, 16), (2, 16, 64)])
-def test_newton_schulz_makes_all_singular_values_about_one(shape):
+def test_newton_schulz_makes_all_singular_values_about_one(shape, schedule):
     given = matrices(*shape)
-    values = torch.linalg.svdvals(newton_schulz(given))
-    assert (
-        values.min() > 0.3
-    )  # the smallest of a square Gaussian matrix is nearly 0, and five steps lift it so far
-    assert values.max() < 1.25
+    values = torch.linalg.svdvals(newton_schulz(given, schedule=schedule))
+    assert values.min() > 0.05  # the smallest of a square Gaussian matrix is nearly 0: it was lifted tenfold
+    assert values.median() > 0.7
+    assert values.max() < 1.28
     assert torch.linalg.svdvals(given).max() > 3  # they were not so before
+
+
+@pytest.mark.parametrize(("schedule", "from_", "low", "high"), [
+    ("jordan5", 0.01, 0.67, 1.21), ("polar3", 0.01, 0.73, 1.27),
+])  # fmt: skip
+def test_the_promised_interval_of_each_schedule(schedule, from_, low, high):
+    """On a diagonal matrix Newton-Schulz is its polynomials, value by value; the norm is taken out first."""
+    wanted = torch.logspace(torch.log10(torch.tensor(from_)).item(), 0, 400, dtype=torch.float64)
+    x = wanted.clone()
+    for a, b, c in SCHEDULES[schedule]:
+        x = a * x + b * x**3 + c * x**5
+    assert low <= x.min() and x.max() <= high
+    below = torch.tensor(from_ / 20, dtype=torch.float64)  # far below, a value is not lifted all the way
+    for a, b, c in SCHEDULES[schedule]:
+        below = a * below + b * below**3 + c * below**5
+    assert below < low
 
 
 def test_newton_schulz_keeps_the_singular_vectors():

@@ -1,7 +1,7 @@
 """Sums by tool call: the model copies the operands into `calc`, the engine computes, the model repeats.
 
     user       What is 12 times 34?
-    assistant  <call>calc 12*34<result>408<done>12 * 34 = 408.
+    assistant  <call>calc 12*34<result>408<done>That is 408.
 
 Add, subtract (below zero too) and multiply whole numbers of one to three digits. The wordings are in
 calculator_frames.py.
@@ -89,8 +89,7 @@ class Calculator:
 
     def answer(self, problem: Sum, rng: random.Random) -> Reply:
         """The call, the engine's result, and one short sentence."""
-        text = f"{problem.a} {problem.op} {problem.b} = {problem.value}."
-        return Call("calc", problem.expression), Result(problem.expected), text
+        return Call("calc", problem.expression), Result(problem.expected), f"That is {problem.value}."
 
     def score(self, problem: Sum, reply: Message) -> bool:
         """The tool was asked the right expression, and the last number of the text is the result.
@@ -123,7 +122,7 @@ def _operand(rng: random.Random, split: Split) -> int:
 
 def _draw(op: Operator, rng: random.Random, part: Part) -> str:
     u = rng.random()
-    if u < 0.15:
+    if u < 0.08:
         return table.STORY[op].draw(rng, part)
     kinds: tuple[tuple[Frames, Frames], ...] = (
         (table.CARRY_SYMBOLIC, table.SYMBOLIC[op]),
@@ -132,7 +131,7 @@ def _draw(op: Operator, rng: random.Random, part: Part) -> str:
         (table.CARRY_NOUN, table.NOUN[op]),
         (table.CARRY_VERB, table.VERB[op]),
     )
-    carry, expression = kinds[0 if u < 0.27 else 1 if u < 0.47 else 2 if u < 0.67 else 3 if u < 0.83 else 4]
+    carry, expression = kinds[0 if u < 0.28 else 1 if u < 0.56 else 2 if u < 0.78 else 3 if u < 0.88 else 4]
     return combine(carry, expression, rng, part)
 
 

@@ -1,7 +1,8 @@
 """How people ask for a sum: expressions, carriers for them, and little stories. Text only; see calculator.py.
 
 An expression is symbolic (`{a}+{b}`), worded (`{a} plus {b}`), a noun (`the sum of {a} and {b}`) or a verb
-(`add {a} and {b}`); a carrier has the hole `{x}` that fits its kind. In stories the operands appear bare.
+(`add {a} and {b}`); a carrier has the hole `{x}` that fits its kind. In stories the operands appear bare. What people say most stands several times, and is drawn as
+often as it stands.
 """
 
 # ruff: noqa: E501 (one wording a line)
@@ -62,6 +63,10 @@ SYMBOLIC = {
 WORDED = {
     "+": Frames("""
         {a} plus {b}
+        {a} plus {b}
+        {a} plus {b}
+        {a} plus {b}
+        {a} plus {b}
         {a} and {b} [together|added together|added up|summed|in total|combined]
         {a} added to {b}
         {a} increased by {b}
@@ -82,6 +87,10 @@ WORDED = {
         {b} on top of {a}
     """),
     "-": Frames("""
+        {a} minus {b}
+        {a} minus {b}
+        {a} minus {b}
+        {a} minus {b}
         {a} minus {b}
         {a} take away {b}
         {a} less {b}
@@ -105,6 +114,10 @@ WORDED = {
         {a} once you remove {b}
     """),
     "*": Frames("""
+        {a} times {b}
+        {a} times {b}
+        {a} times {b}
+        {a} times {b}
         {a} times {b}
         {a} multiplied by {b}
         {a} multiplied with {b}

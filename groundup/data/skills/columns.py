@@ -70,10 +70,12 @@ class HeadAddition:
         if rng.random() < CHINESE_SHARE:
             slots = {"a": str(problem.a), "b": str(problem.b)}
             return chinese_phrase(WHOLE_CHINESE.draw(rng, frames), slots, rng, part=frames)
-        text = WHOLE.draw(rng, frames) if rng.random() < 0.3 else _marked(rng, frames)
-        if text.index("{b}") < text.index("{a}"):
-            text = text.replace("{a}", "{c}").replace("{b}", "{a}").replace("{c}", "{b}")
-        return phrase(text, {"a": str(problem.a), "b": str(problem.b)}, rng, part=frames)
+        text = WHOLE.draw(rng, frames) if rng.random() < 0.5 else _marked(rng, frames)
+        return phrase(_in_order(text), {"a": str(problem.a), "b": str(problem.b)}, rng, part=frames)
+
+    def ask_plainly(self, problem: Pair, rng: random.Random, frames: Part = "train") -> str:
+        """One short line, as `ask` words half of its requests, without what people put around it."""
+        return fill(_in_order(WHOLE.draw(rng, frames)), {"a": str(problem.a), "b": str(problem.b)})
 
     def answer(self, problem: Pair, rng: random.Random) -> Reply:
         """The working, which ends in the answer."""
@@ -82,6 +84,13 @@ class HeadAddition:
     def score(self, problem: Pair, reply: Message) -> bool:
         """The last number is the sum, and no tool was called."""
         return not calls_of(reply) and last_integer(text_of(reply)) == problem.a + problem.b
+
+
+def _in_order(text: str) -> str:
+    """The wording with `{a}` before `{b}`."""
+    if text.index("{a}") < text.index("{b}"):
+        return text
+    return text.replace("{a}", "{c}").replace("{b}", "{a}").replace("{c}", "{b}")
 
 
 def _marked(rng: random.Random, part: Part) -> str:
@@ -102,8 +111,8 @@ def _addition(rng: random.Random, part: Part) -> str:
         return combine(sums.CARRY, sums.SYMBOLIC["+"], rng, part)
     if u < 0.6:
         return combine(sums.CARRY, sums.WORDED["+"], rng, part)
-    if u < 0.7:
+    if u < 0.65:
         return combine(sums.CARRY_NOUN, sums.NOUN["+"], rng, part)
-    if u < 0.8:
+    if u < 0.7:
         return combine(sums.CARRY_VERB, sums.VERB["+"], rng, part)
     return sums.SYMBOLIC["+"].draw(rng, part)

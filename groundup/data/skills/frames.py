@@ -233,13 +233,13 @@ def phrase(
         text = slip(text, rng)
     text = fill(text, slots)
     dressed = u() >= bare
-    if u() < 0.20 and dressed:
+    if u() < 0.10 and dressed:
         opener = OPENERS.draw(rng, part)
         keeps_capital = text[:2] in ("I ", "I'") or text[1:2].isupper() or not text[:1].isalpha()
         text = opener + (text if keeps_capital or u() < 0.3 else text[0].lower() + text[1:])
     if u() < 0.20 and text[-1:] in "?.!":
         text = text[:-1]
-    if u() < 0.07 and dressed:
+    if u() < 0.04 and dressed:
         text += CLOSERS.draw(rng, part)
     elif u() < 0.03:
         text += text[-1] if text[-1] in "?!" else "!"

@@ -1,7 +1,8 @@
 """The exam's wordings: what a person might type for each thing that the small assistant can do.
 
-Two sets, written apart from each other and, unseen, from the training phrasings: `dev` for choosing mixes and
-settings, `test` for the published figures, used once.
+Two sets, written without sight of the training phrasings: `dev` for choosing mixes and settings,
+`test` for the published figures, used once. They share no line; most of their small talk and of what is out
+of scope has one writer, so that some topics are in both.
 
 Skills (a list of templates each) and their placeholders:
   calculator_add, calculator_sub, calculator_mul   {a} {b}, up to three digits; sub asks for a - b, a >= b

@@ -113,7 +113,8 @@ def test_no_way_through_a_pattern_loses_what_is_asked_about():
 
 @pytest.mark.parametrize(("name", "table"), ALL, ids=[name for name, _ in ALL])
 def test_no_line_is_written_twice(name: str, table: Frames):
-    lines = [line for line in table.lines if line not in ("{x}", "{w}", "{L}", "{ls}")]
+    usual = ("{x}", "{w}", "{L}", "{ls}", "{a} plus {b}", "{a} minus {b}", "{a} times {b}")
+    lines = [line for line in table.lines if line not in usual]
     repeated = {line for line in lines if lines.count(line) > 1}
     assert not repeated or name.endswith(("LETTER", "LETTERS", "WORD"))  # there a repetition is a weight
 
@@ -141,10 +142,10 @@ def test_a_request_keeps_its_particulars_whatever_the_typing():
     rng = random.Random(0)
     said = [phrase("What is {a} + {b}?", {"a": "12", "b": "345"}, rng) for _ in range(3000)]
     assert all("12 + 345" in text for text in said)
-    assert len(set(said)) > 600
+    assert len(set(said)) > 350
     assert any(text.isupper() for text in said) and any(not text.endswith("?") for text in said)
     bare = [phrase("What is {a}?", {"a": "1"}, rng, bare=1.0) for _ in range(500)]
-    assert len(set(bare)) < 100 < len({phrase("What is {a}?", {"a": "1"}, rng) for _ in range(500)})
+    assert len(set(bare)) < 60 < len({phrase("What is {a}?", {"a": "1"}, rng) for _ in range(500)})
 
 
 def test_a_chinese_request_keeps_its_particulars():
