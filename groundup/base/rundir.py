@@ -88,8 +88,7 @@ class RunDir:
 
         If its folder was made from other inputs, it moves to `replaced/` and the stage starts afresh.
         """
-        plain = to_dict(dict(inputs))
-        stage = Stage(self.path / name, name, plain, digest({"stage": name, **plain}))
+        stage = self._stage(name, inputs)
         marker = stage.dir / "inputs.json"
         if stage.dir.exists() and not (marker.exists() and read_json(marker)["digest"] == stage.digest):
             old = read_json(marker)["digest"][:8] if marker.exists() else "unknown"
@@ -100,8 +99,16 @@ class RunDir:
                 "note", replaced=name, text=f"{name}: its inputs changed; the old folder is now {aside}"
             )
         if not marker.exists():
-            write_json(marker, {"digest": stage.digest, "inputs": plain})
+            write_json(marker, {"digest": stage.digest, "inputs": stage.inputs})
         return stage
+
+    def finished(self, name: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether `stage` would return a stage that is done. Changes nothing."""
+        return self._stage(name, inputs).done
+
+    def _stage(self, name: str, inputs: Mapping[str, Any]) -> "Stage":
+        plain = to_dict(dict(inputs))
+        return Stage(self.path / name, name, plain, digest({"stage": name, **plain}))
 
 
 class Stage:

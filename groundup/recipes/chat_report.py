@@ -205,6 +205,7 @@ def notes(recipe: ZeroToChat, stages: Stages, best: str) -> list[str]:
         f"{bits:.3f}). The n-grams read all {quantity(stages['tokens'].record['train'])} training tokens, "
         f"the model {quantity(stages['pretrain'].record['tokens'])}.",
         f"Untrained phrasings: written apart; {dropped} of them occur in training too and were left out.",
+        "FLOPs are those of training: sampling answers and exams are not counted.",
         "Intervals are 95 % Wilson intervals over questions, of one training run: another seed moves the "
         "scores too. Facts repeat (127 of them), so their true intervals are wider.",
     ]

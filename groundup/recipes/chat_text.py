@@ -51,16 +51,23 @@ def corpus(recipe: ZeroToChat, run: RunDir) -> Stage:
     """
     config = recipe.corpus
     names, missing = list(config.sources), ""
-    archives = [wanted for wanted in map(source, names) if wanted.kind != "stdlib"]
-    try:
-        for wanted in archives:
-            fetch.archive(wanted)
-    except HashError:
-        raise
-    except FetchError as error:
-        names, missing = [config.fallback], str(error)
-        run.events.write("warning", text=f"{error} Going on with {config.fallback} instead.")
-    stage = run.stage("corpus", {"held_out": config.held_out, "seed": recipe.seed, "sources": names})
+    inputs = {
+        "held_out": config.held_out,
+        "seed": recipe.seed,
+        "words": [WORD_LETTERS.start, WORD_LETTERS.stop, WORD_COUNT],
+        "sources": names,
+    }
+    if not run.finished("corpus", inputs):  # a finished corpus needs no archives any more
+        try:
+            for wanted in map(source, names):
+                if wanted.kind != "stdlib":
+                    fetch.archive(wanted)
+        except HashError:
+            raise
+        except FetchError as error:
+            names, missing = [config.fallback], str(error)
+            run.events.write("warning", text=f"{error} Going on with {config.fallback} instead.")
+    stage = run.stage("corpus", {**inputs, "sources": names})
     if stage.done:
         return stage
     shares = {"train": 1 - config.held_out, "held_out": config.held_out}

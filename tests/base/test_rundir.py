@@ -142,3 +142,13 @@ def test_git_state_where_there_is_a_tree_and_where_there_is_none(tmp_path, monke
     assert state is not None and len(state["commit"]) == 40 and not state["changed"]
     monkeypatch.setenv("PATH", "")
     assert git_state(tmp_path) is None
+
+
+def test_finished_says_what_stage_would_find_and_changes_nothing(tmp_path):
+    run = RunDir.open(tmp_path / "run", recipe="toy", config={"seed": 1}, seed=1)
+    assert not run.finished("part", {"n": 1})
+    assert not (run.path / "part").exists()
+    run.stage("part", {"n": 1}).finish()
+    assert run.finished("part", {"n": 1})
+    assert not run.finished("part", {"n": 2})  # other inputs: `stage` would set the old folder aside
+    assert (run.path / "part").exists() and not (run.path / "replaced").exists()
