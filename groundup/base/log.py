@@ -12,7 +12,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -31,6 +32,8 @@ PRINTED = (
     "save",
     "score",
 )  # the kinds that a person wants to see
+
+BARS = "▁▂▃▄▅▆▇█"  # of a sparkline
 
 
 class EventLog:
@@ -160,6 +163,7 @@ class Progress:
         self._how = _how(show)
         self._every = every if every is not None else (0.1 if self._how == "bar" else 10.0)
         self._shown: dict[str, Any] = {}
+        self._losses: list[float] = []
         self._began = self._drawn = time.monotonic()
         self._bar: Any = None
 
@@ -178,10 +182,15 @@ class Progress:
         return self
 
     def advance(self, n: int = 1, **shown: Any) -> None:
-        """Say that `n` more units are done; `shown` are a few figures to show beside the bar."""
+        """Say that `n` more units are done; `shown` are a few figures to show beside the bar.
+
+        One that is called `loss` is also drawn, as what it was since the bar began.
+        """
         self.done += n
         if shown:
             self._shown = shown
+            if "loss" in shown and self._how != "none":
+                self._losses.append(float(shown["loss"]))
         if self._how != "none" and time.monotonic() - self._drawn >= self._every:
             self._draw()
 
@@ -203,7 +212,12 @@ class Progress:
             parts.append(f"{clock((self.total - self.done) / rate)} left")
         else:
             parts.append(f"after {clock(seconds)}")
-        return "  ".join([*parts, *(f"{name} {_short(value)}" for name, value in self._shown.items())])
+        return "  ".join([*parts, *self._figures()])
+
+    def _figures(self) -> list[str]:
+        figures = [f"{name} {_short(value)}" for name, value in self._shown.items()]
+        drawn = sparkline(self._losses) if _can_show(BARS) else ""
+        return [*figures, drawn] if drawn else figures
 
     def _draw(self) -> None:
         self._drawn = time.monotonic()
@@ -211,10 +225,40 @@ class Progress:
             print(self.line(), file=sys.stderr, flush=True)
             return
         self._bar.n = self.done
-        self._bar.set_postfix_str(
-            "  ".join(f"{k} {_short(v)}" for k, v in self._shown.items()), refresh=False
-        )
+        self._bar.set_postfix_str("  ".join(self._figures()), refresh=False)
         self._bar.refresh()
+
+
+def sparkline(values: Sequence[float], width: int = 16) -> str:
+    """A curve in one line of at most `width` signs, each the mean of its share of the values.
+
+    From the lowest to the highest of those means, so that its shape can be seen, not its size. What is not
+    finite is left out; fewer than two values are no curve.
+
+    >>> sparkline([8, 7, 6, 5, 4, 3, 2, 1])
+    '█▇▆▅▄▃▂▁'
+    >>> sparkline([4.0] * 20 + [2.0] * 20, width=4)
+    '██▁▁'
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    if len(finite) < 2:
+        return ""
+    cuts = [len(finite) * piece // width for piece in range(width + 1)] if len(finite) > width else None
+    pieces = [finite[a:b] for a, b in pairwise(cuts)] if cuts else [[value] for value in finite]
+    means = [sum(piece) / len(piece) for piece in pieces]
+    low, high = min(means), max(means)
+    if high == low:
+        return BARS[0] * len(means)
+    return "".join(BARS[round((mean - low) / (high - low) * (len(BARS) - 1))] for mean in means)
+
+
+def _can_show(signs: str) -> bool:
+    """Whether the terminal has these signs."""
+    try:
+        signs.encode(getattr(sys.stderr, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _how(show: str) -> str:

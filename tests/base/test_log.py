@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from groundup.base.errors import DataError
-from groundup.base.log import EventLog, Progress, clock
+from groundup.base.log import EventLog, Progress, clock, sparkline
 
 
 def test_events_come_back_in_order_and_by_kind(tmp_path):
@@ -75,10 +75,10 @@ def test_progress_says_rate_and_time_left(monkeypatch, capsys):
         now[0] = 10.0
         bar.advance(10, loss=2.25)
         # 20 steps in 10 s; the 30 that are left take 15 s. What an earlier run did does not count as speed.
-        assert capsys.readouterr().err == "pretrain  70/100 step  2 step/s  15 s left  loss 2.25\n"
+        assert capsys.readouterr().err == "pretrain  70/100 step  2 step/s  15 s left  loss 2.25  █▁\n"
         now[0] = 12.0
         bar.advance(30)
-    assert capsys.readouterr().err == "pretrain  100/100 step  4.167 step/s  after 12 s  loss 2.25\n"
+    assert capsys.readouterr().err == "pretrain  100/100 step  4.167 step/s  after 12 s  loss 2.25  █▁\n"
 
 
 def test_progress_is_silent_where_nobody_looks_unless_asked(capsys, monkeypatch):
@@ -113,6 +113,25 @@ def test_an_advance_is_cheap():
             best = min(best, (time.perf_counter() - began) / 2000)
             bar._how = "none"  # no closing line
     assert best < 20e-6
+
+
+def test_a_sparkline_has_the_shape_of_the_curve():
+    assert sparkline([1.0, float("nan"), 2.0, float("inf"), 3.0]) == "▁▅█"  # what is not finite is no peak
+    assert sparkline([]) == sparkline([1.0]) == ""
+    assert sparkline([2.0, 2.0, 2.0]) == "▁▁▁"
+    falling = sparkline([1000 - i for i in range(1000)])
+    assert len(falling) == 16 and list(falling) == sorted(falling, reverse=True)
+    assert len(set(falling)) == 8  # every height is used: the test can fail
+
+
+def test_a_terminal_without_the_signs_gets_no_curve(monkeypatch):
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stderr", screen)
+    with Progress(2, "x", "step", show="lines", every=0) as bar:
+        bar.advance(1, loss=2.0)
+        bar.advance(1, loss=1.0)
+    screen.flush()
+    assert b"loss 1" in screen.buffer.getvalue()
 
 
 def test_clock_reads_as_a_person_writes():
