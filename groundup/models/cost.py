@@ -31,10 +31,11 @@ def parameters(config: TransformerConfig) -> int:
     if c.bias:
         biases += c.n_embd + _up_width(c) + c.n_embd  # attention.out, up, mlp.down
     qk_norm = 2 * c.head_width if c.qk_norm else 0
+    scales = 2 * c.n_embd if c.layer_scale is not None else 0
     positions = c.context_len * c.n_embd if c.position == "learned" else 0
     head = 0 if c.tie else c.vocab_size * c.n_embd
     embedding = c.vocab_size * c.n_embd + positions
-    return embedding + c.n_layer * (_block_matrices(c) + biases + qk_norm + 2 * norm) + norm + head
+    return embedding + c.n_layer * (_block_matrices(c) + biases + qk_norm + scales + 2 * norm) + norm + head
 
 
 def forward_flops_per_token(config: TransformerConfig, T: int) -> int:

@@ -3,6 +3,7 @@
 Letters: B batch, T query time, C channels, V vocabulary, L layers.
 Source:  GPT-2 (Radford et al. 2019); Llama (Touvron et al. 2023, arXiv 2302.13971); Qwen3 (arXiv 2505.09388).
          The constructors at the end of this file set the choices of each, so that their weights fit.
+         LayerScale: Touvron et al. 2021, arXiv 2103.17239, eq. 4.
 Not here: losses, sampling, optimizers, foreign weight names.
 Next:    cost.py for what it costs, infer/generate.py for what it says.
 """
@@ -55,6 +56,9 @@ class TransformerConfig:
     zero_init_out: bool = (
         False  # every block starts as the identity: what writes to the residual stream is zero
     )
+    # LayerScale: a learned gain per channel on what a block adds, this at first. The paper: 0.1 up to 18
+    # layers, 1e-5 for 24, 1e-6 beyond. What it is worth here: docs/log.md.
+    layer_scale: float | None = None
 
     def __post_init__(self) -> None:
         for name in (
@@ -86,6 +90,11 @@ class TransformerConfig:
             )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout={self.dropout} is not a probability. Choose 0 <= dropout < 1.")
+        if self.layer_scale is not None and not self.layer_scale > 0:
+            raise ConfigError(
+                f"layer_scale={self.layer_scale} would add nothing, or the opposite. Choose above 0, such as "
+                "0.1, or leave it out for none."
+            )
 
     @property
     def kv_heads(self) -> int:
@@ -129,15 +138,26 @@ class Block(nn.Module):
         )
         self.mlp_norm = build_norm(c.norm, c.n_embd, eps=c.norm_eps, bias=c.bias)
         self.mlp = build_mlp(c.mlp, c.n_embd, c.mlp_hidden, bias=c.bias)
+        self.attention_scale, self.mlp_scale = _layer_scale(c), _layer_scale(c)
         self.dropout = c.dropout
 
     def forward(self, x_BTC: Tensor, **context: Any) -> Tensor:
         """`context` (positions, mask, cache) goes to the attention as it is."""
-        x_BTC = x_BTC + self._drop(self.attention(self.attention_norm(x_BTC), **context))
-        return x_BTC + self._drop(self.mlp(self.mlp_norm(x_BTC)))
+        y_BTC = self.attention(self.attention_norm(x_BTC), **context)
+        x_BTC = x_BTC + self._written(y_BTC, self.attention_scale)
+        return x_BTC + self._written(self.mlp(self.mlp_norm(x_BTC)), self.mlp_scale)
 
-    def _drop(self, x_BTC: Tensor) -> Tensor:
-        return F.dropout(x_BTC, self.dropout) if self.training and self.dropout else x_BTC
+    def _written(self, y_BTC: Tensor, scale_C: Tensor | None) -> Tensor:
+        """What of y is added to the residual stream."""
+        if scale_C is not None:
+            y_BTC = y_BTC * scale_C
+        return F.dropout(y_BTC, self.dropout) if self.training and self.dropout else y_BTC
+
+
+def _layer_scale(config: TransformerConfig) -> nn.Parameter | None:
+    if config.layer_scale is None:
+        return None
+    return nn.Parameter(torch.full((config.n_embd,), config.layer_scale))
 
 
 class Transformer(nn.Module):

@@ -155,11 +155,10 @@ def restore(path: str | Path, *, model: nn.Module, tokenizer: Tokenizer) -> tupl
     path = Path(path)
     manifest = verify(path)
     _same_tokenizer(path, tokenizer.fingerprint, manifest.tokenizer, "the tokenizer in use")
-    here, there = to_dict(model.config), manifest.config
-    if manifest.kind != kind_of(model) or here != there:
-        changes = "; ".join(diff({"kind": manifest.kind, **there}, {"kind": kind_of(model), **here}))
+    here = {"kind": kind_of(model), **to_dict(model.config)}
+    if changes := diff({"kind": manifest.kind, **manifest.config}, here):  # a new setting that is off is none
         raise CheckpointError(
-            f"{path} holds another model than the one to be trained ({changes}). Train on "
+            f"{path} holds another model than the one to be trained ({'; '.join(changes)}). Train on "
             "with the saved settings, or choose a new run directory."
         )
     if "training.json" not in manifest.files:

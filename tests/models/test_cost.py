@@ -15,6 +15,7 @@ SHAPES = [
     gpt2(**SIZE),
     llama(**SIZE, qkv_bias=True, tie=True),
     TransformerConfig(**SIZE, mlp="relu2", norm="layer", position="none", bias=True, qkv_bias=False),
+    llama(**SIZE, layer_scale=0.1),
 ]
 
 

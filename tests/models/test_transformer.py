@@ -20,6 +20,7 @@ SHAPES = {
     "llama": llama(**SIZE, n_kv_head=2, qkv_bias=True),
     "qwen3": qwen3(**SIZE, n_kv_head=1, head_dim=6, tie=True),
     "plain": TransformerConfig(**SIZE, position="none", mlp="relu2", norm="layer", qk_norm=False),
+    "layer_scale": llama(**SIZE, layer_scale=0.1),
 }
 every_shape = pytest.mark.parametrize("config", SHAPES.values(), ids=SHAPES.keys())
 
@@ -77,7 +78,7 @@ def plain_logits(model: Transformer, tokens: list[int]) -> torch.Tensor:
             k = head_of(f"{at}.attention.k_norm", parts[:, H + g], c.position)
             scores = q @ k.T / math.sqrt(D) + torch.full((T, T), -torch.inf).triu(1)
             mixed.append(scores.softmax(-1) @ parts[:, H + G + g])
-        x = x + linear(f"{at}.attention.out", torch.cat(mixed, -1))
+        x = x + linear(f"{at}.attention.out", torch.cat(mixed, -1)) * weights.get(f"{at}.attention_scale", 1)
         h = norm(f"{at}.mlp_norm", x)
         if c.mlp == "swiglu":
             gate, up = linear(f"{at}.mlp.gate_up", h).split(c.mlp_hidden, -1)
@@ -86,7 +87,7 @@ def plain_logits(model: Transformer, tokens: list[int]) -> torch.Tensor:
             h = F.gelu(linear(f"{at}.mlp.up", h), approximate="tanh")
         else:
             h = linear(f"{at}.mlp.up", h).clamp(min=0) ** 2
-        x = x + linear(f"{at}.mlp.down", h)
+        x = x + linear(f"{at}.mlp.down", h) * weights.get(f"{at}.mlp_scale", 1)
     scorer = "embedding" if c.tie else "unembedding"
     return norm("norm", x) @ weights[f"{scorer}.weight"].T
 
@@ -257,6 +258,7 @@ def test_tables_are_no_weights():
         ({"n_kv_head": 3}, r"n_head=4 is not divisible by n_kv_head=3.*\[1, 2, 4\]"),
         ({"head_dim": 3}, "head_dim=3 is odd"),
         ({"dropout": 1.0}, "dropout=1.0 is not a probability"),
+        ({"layer_scale": 0.0}, "layer_scale=0.0 would add nothing"),
         ({"n_layer": 0}, "n_layer=0 is not allowed. Choose 1 or more"),
         ({"n_head": 0}, "n_head=0 is not allowed"),
         ({"mlp_width": 0}, "mlp_hidden=0 is not allowed"),
@@ -265,3 +267,16 @@ def test_tables_are_no_weights():
 def test_what_does_not_fit_is_refused(wrong, message):
     with pytest.raises(ConfigError, match=message):
         TransformerConfig(**{**SIZE, **wrong})
+
+
+def test_layer_scale_begins_near_the_identity():
+    """A block adds `layer_scale` times what it would add: with 1e-6 next to nothing, with 1 all of it."""
+    tokens = torch.randint(17, (2, 9))
+    models = {}
+    for scale in (None, 1.0, 1e-6):
+        torch.manual_seed(0)
+        models[scale] = Transformer(llama(**SIZE, layer_scale=scale))
+    assert torch.equal(models[None](tokens), models[1.0](tokens))
+    quiet = models[1e-6]
+    assert_close(quiet.hidden(tokens), quiet.norm(quiet.embedding(tokens)), atol=1e-4, rtol=0)
+    assert not torch.allclose(models[1.0].hidden(tokens), quiet.hidden(tokens), atol=0.1)

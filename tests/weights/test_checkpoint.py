@@ -175,6 +175,17 @@ def test_another_model_is_refused_with_the_difference(tmp_path):
         checkpoint.restore(path, model=model(n_layer=3), tokenizer=TOKENIZER)
 
 
+def test_a_checkpoint_from_before_a_setting_existed_is_still_ours(tmp_path):
+    """A setting that is off by default, and that an older manifest does not name, changes no model."""
+    path = save(tmp_path / "c", training={"step": 5})
+    config = json.loads((path / "manifest.json").read_text())["config"]
+    assert config.pop("layer_scale") is None
+    rewrite(path, config=config)
+    assert checkpoint.restore(path, model=model(), tokenizer=TOKENIZER)[0].step == 5
+    with pytest.raises(CheckpointError, match=r"layer_scale: .* -> 0\.1"):
+        checkpoint.restore(path, model=model(layer_scale=0.1), tokenizer=TOKENIZER)
+
+
 def test_what_is_no_checkpoint_says_so(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint at"):
         checkpoint.load(tmp_path / "nothing")
