@@ -126,13 +126,9 @@ def scores_block(found: list[Result], say: Labels) -> str:
 
 
 def cell(result: Result, skill: str, wording: str) -> str:
-    """A score as `97.3 % [94.8, 98.6] n=300`; the control is the peer of the score after reinforcement."""
-    claim = result.claim(f"{'rl_after' if skill == 'rl_control' else skill}.{wording}")
-    if claim is None:
-        return ""
-    if skill == "rl_control":
-        return f"{100 * claim.theirs:.1f} %" if claim.theirs is not None else ""
-    return f"**{100 * claim.ours:.1f} %** {margin(claim)}".rstrip()
+    """A score as `97.3 % [94.8, 98.6] n=300`."""
+    claim = result.claim(f"{skill}.{wording}")
+    return "" if claim is None else f"**{100 * claim.ours:.1f} %** {margin(claim)}".rstrip()
 
 
 def margin(claim: Claim) -> str:

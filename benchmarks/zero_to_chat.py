@@ -36,6 +36,7 @@ WORDS = {  # the skills that are claimed, as a table names them
     "out_of_scope": "anything else: says what it can do",
     "rl_before": "addition in the head, before reinforcement",
     "rl_after": "addition in the head, after reinforcement",
+    "rl_control": "addition in the head, after as many seconds of more fine-tuning",
 }
 MORE = "as many seconds of more fine-tuning, same run"
 WILSON = "95 % Wilson interval"
