@@ -10,8 +10,9 @@ holds weights, moments and counters. So a run that was killed and resumed ends i
 was not, on one kind of machine with a fixed number of threads.
 
 Source: clipping: Pascanu et al. 2013, arXiv 1211.5063, algorithm 1.
-Not here: many processes (parallel/), compiling, loss scaling for float16.
-Next:   journal.py, for what happens between steps.
+Not here: many processes (parallel/), compiling.
+Next:   journal.py, for what happens between steps; recompute.py, loss_scale.py and average.py, for what
+        FitConfig can switch on.
 """
 
 import dataclasses
@@ -33,11 +34,13 @@ from groundup.base.errors import ConfigError, DataError
 from groundup.base.log import EventLog, Progress
 from groundup.base.seeds import derive
 from groundup.tokenizer.protocol import Tokenizer
+from groundup.train.average import Average
 from groundup.train.interrupt import stop_on_signal
 from groundup.train.journal import FitResult, Gradient, Journal
 from groundup.train.metrics import training_flops
 from groundup.train.objective import Objective
 from groundup.train.optim import OptimConfig, build_optimizer
+from groundup.train.recompute import recomputed
 from groundup.train.schedule import ScheduleConfig, lr_scale
 
 
@@ -56,7 +59,11 @@ class FitConfig:
     # model are too short to be shared out: for 1 M weights two workers took
     # 191 ms a step where two threads in every operation took 233 (a prototype; docs/decisions/0003).
     workers: int = 1
-    precision: Literal["float32", "bfloat16"] = "float32"  # of activations; weights and moments stay float32
+    # Of activations; weights and moments stay float32. float16 (loss_scale.py) is for GPUs without bfloat16.
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    recompute: bool = False  # activations of a block are computed twice, not kept: memory for time
+    # Decay of a running mean of the weights, such as 0.99: it is what is evaluated, sampled and kept as best.
+    average: float = 0.0  # 0: none
 
     def __post_init__(self) -> None:
         for name in ("steps", "accumulate", "workers", "log_every"):
@@ -70,6 +77,17 @@ class FitConfig:
         for name in ("clip_norm", "eval_every", "sample_every", "save_every"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name}={getattr(self, name)} is not allowed. Choose 0 or more; 0 is off.")
+        if not 0 <= self.average < 1:
+            raise ConfigError(
+                f"average={self.average} is not the weight of a running mean. Choose above 0 and below 1, "
+                "such as 0.99, or 0 for none."
+            )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of this makes a run the run that it is. How often we look, and who computes, does not."""
+        same = {name: getattr(self, name) for name in ("steps", "accumulate", "clip_norm", "precision")}
+        return same | ({"average": self.average} if self.average else {})
 
 
 class Batches(Protocol):
@@ -105,46 +123,47 @@ def fit(
     process. Raises DivergedError, with evidence in `out/diverged.json`, and CheckpointError if `out/last` is
     damaged or of other settings. Seeds torch's global generator, from which dropout draws.
     """
-    identity = (
-        "steps",
-        "accumulate",
-        "clip_norm",
-        "precision",
-    )  # how often we look is not part of what a run is
-    same = {name: getattr(config, name) for name in identity}
-    settings = to_dict({"optim": optim, "schedule": schedule, **same, "seed": seed})
+    settings = to_dict({"optim": optim, "schedule": schedule, **config.identity, "seed": seed})
     flops_per_token = flops_per_token or training_flops(sum(p.numel() for p in model.parameters()), 1)
     optimizer = build_optimizer(model, optim)
     journal = Journal(
-        model, optimizer, tokenizer, events, Path(out), label, settings, flops_per_token, evaluate, sample
-    )
+        model, optimizer, tokenizer, events, Path(out), label, settings, flops_per_token, evaluate, sample,
+        average=Average(model, config.average) if config.average else None,
+        rows=config.accumulate * batches.batch_size if hasattr(batches, "batch_size") else None,
+    )  # fmt: skip
     at = journal.resume()
     progress = Progress(config.steps, label or "train", "step", initial=at.step)
-    with stop_on_signal() as stop, workers(model, config) as share, progress as bar:
+    thrifty = recomputed(model, config.recompute)
+    with stop_on_signal() as stop, workers(model, config) as share, thrifty, progress as bar:
         while True:
-            stopping = (
-                stop.requested
-            )  # read once: a signal a moment later is for the next round, and is saved
-            if stopping or _due(at.step, config.save_every, config.steps):
-                journal.save()
-            if not stopping and _due(at.step, config.eval_every, config.steps):
-                journal.look()
-            if not stopping and _due(at.step, config.sample_every, config.steps):
-                journal.show()
+            stopping = stop.requested  # read once: a signal a moment later is saved in the next round
+            between_steps(journal, config, stopping)
             if stopping or at.step == config.steps:
                 break
             started = time.perf_counter()
             scale = lr_scale(at.step, config.steps, schedule)
-            torch.manual_seed(derive(seed, "dropout", step=at.step))
-            gradient = accumulate(model, batches, objective, config=config, step=at.step, share=share)
+            gradient = finite_gradient(
+                model, batches, objective, config=config, seed=seed, journal=journal, share=share
+            )
             if not gradient.finite:
-                raise journal.diverged(gradient, scale)
+                raise journal.diverged(gradient, scale, batches)
             optimizer.step(scale)
             optimizer.zero_grad()
             log = (at.step + 1) % config.log_every == 0 or at.step + 1 == config.steps
             journal.stepped(gradient, scale, time.perf_counter() - started, log=log)
             bar.advance(1, loss=gradient.loss)
     return journal.result(interrupted=stopping)
+
+
+def between_steps(journal: Journal, config: FitConfig, stopping: bool) -> None:
+    """Save, evaluate, show: whatever is due now. Before a stop only save."""
+    step = journal.at.step
+    if stopping or _due(step, config.save_every, config.steps):
+        journal.save()
+    if not stopping and _due(step, config.eval_every, config.steps):
+        journal.look()
+    if not stopping and _due(step, config.sample_every, config.steps):
+        journal.show()
 
 
 def _due(step: int, every: int, steps: int) -> bool:
@@ -157,6 +176,35 @@ def _due(step: int, every: int, steps: int) -> bool:
 Share = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]  # map, or the map of a pool of threads
 
 
+def finite_gradient(
+    model: nn.Module,
+    batches: Batches,
+    objective: Objective,
+    *,
+    config: FitConfig,
+    seed: int,
+    journal: Journal,
+    share: Share = map,
+) -> Gradient:
+    """The gradient of the step at hand; in float16 once more, at half the loss scale, until it is finite.
+
+    What is returned may still not be: then it is not the scale's fault.
+    """
+    step, scaling = journal.at.step, journal.loss_scale
+    while True:
+        torch.manual_seed(derive(seed, "dropout", step=step))
+        factor = scaling.value if config.precision == "float16" else 1.0
+        gradient = accumulate(
+            model, batches, objective, config=config, step=step, share=share, loss_scale=factor
+        )
+        if gradient.finite:
+            scaling.held()
+        elif factor > 1 and scaling.overflowed():
+            journal.optimizer.zero_grad()
+            continue
+        return gradient
+
+
 def accumulate(
     model: nn.Module,
     batches: Batches,
@@ -165,28 +213,32 @@ def accumulate(
     config: FitConfig,
     step: int,
     share: Share = map,
+    loss_scale: float = 1.0,
 ) -> Gradient:
     """The gradient of one step: summed over its micro-batches, divided once by all their targets, clipped."""
     moving = [p for p in model.parameters() if p.requires_grad]
     device = moving[0].device
     loss_sum, count = torch.zeros((), device=device), torch.zeros((), device=device)
-    tokens, metrics = 0, defaultdict(list)
+    tokens, losses, metrics = 0, [], defaultdict(list)
     model.train()
 
     def micro_step(micro: int) -> tuple[Tensor, Any, int, dict[str, Any], Sequence[Tensor]]:
         batch = _on(device, batches.batch(micro))
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        width = getattr(torch, config.precision)
+        with torch.autocast(device.type, width, enabled=width != torch.float32):
             micro_sum, micro_count, numbers = objective(model, batch)
+        scaled = micro_sum if loss_scale == 1 else micro_sum * loss_scale
         if share is map:
-            micro_sum.backward()
+            scaled.backward()
             gradient: Sequence[Tensor] = ()
         else:  # workers must not add to one `.grad` at a time: each brings its own, summed in order below
-            gradient = torch.autograd.grad(micro_sum, moving, materialize_grads=True)
+            gradient = torch.autograd.grad(scaled, moving, materialize_grads=True)
         return micro_sum.detach(), micro_count, batch.tokens_BT.numel(), numbers, gradient
 
     of_step = range(step * config.accumulate, (step + 1) * config.accumulate)
     for micro_sum, micro_count, micro_tokens, numbers, gradient in share(micro_step, of_step):
         loss_sum += micro_sum
+        losses.append(micro_sum)
         count += micro_count
         tokens += micro_tokens
         for name, number in numbers.items():
@@ -195,7 +247,7 @@ def accumulate(
             parameter.grad = part if parameter.grad is None else parameter.grad.add_(part)
     for parameter in moving:
         if parameter.grad is not None:
-            parameter.grad.div_(count)
+            parameter.grad.div_(count * loss_scale)
     gradients = [parameter.grad for parameter in moving if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
     # The one place where the CPU waits for the device: a bad step can only be refused before it is taken.
@@ -207,7 +259,10 @@ def accumulate(
     if config.clip_norm and math.isfinite(size):  # clipping a bad gradient would spread it over all weights
         torch.nn.utils.clip_grads_with_norm_(moving, config.clip_norm, norm, foreach=True)
     means = {name: sum(values) / len(values) for name, values in metrics.items()}
-    return Gradient(total / targets, size, tokens, means)
+    clipped = size > config.clip_norm > 0 and math.isfinite(size)
+    return Gradient(
+        total / targets, size, tokens, means, losses=losses, clipped=config.clip_norm if clipped else None
+    )
 
 
 @contextmanager

@@ -5,8 +5,9 @@ The loop (fit.py) makes steps; everything that happens between steps is here.
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from groundup.base.config import diff
-from groundup.base.errors import CheckpointError, UserError
+from groundup.base.errors import CheckpointError, ConfigError, UserError
 from groundup.base.files import recover, write_json
 from groundup.base.log import EventLog
 from groundup.tokenizer.protocol import Tokenizer
+from groundup.train import evidence
+from groundup.train.average import Average
+from groundup.train.loss_scale import LossScale
 from groundup.train.metrics import peak_flops
 from groundup.train.optim import Optimizer
 from groundup.weights import checkpoint
+
+MEAN = "mean|"  # before the name of a weight: its running mean, in the training state
 
 
 class DivergedError(UserError):
@@ -36,6 +42,8 @@ class Gradient:
     norm: float  # before clipping
     tokens: int
     metrics: dict[str, float | Tensor] = field(default_factory=dict)
+    losses: list[Tensor] = field(default_factory=list)  # sums, of each micro-batch
+    clipped: float | None = None  # the norm after clipping, where that did anything
 
     @property
     def finite(self) -> bool:
@@ -65,6 +73,7 @@ class Position:
     seconds: float = 0.0  # evaluation and saving included
     best_loss: float | None = None
     best_step: int | None = None
+    first_loss: float | None = None  # of the first step: what a rising loss is measured against
 
 
 @dataclass
@@ -81,9 +90,19 @@ class Journal:
     flops_per_token: float
     evaluate: Callable[[nn.Module], dict[str, float]] | None
     sample: Callable[[nn.Module], str] | None
+    average: Average | None = None  # what is evaluated, sampled and kept as best instead of the weights
+    rows: int | None = None  # of a step, where micro-batches cut one order of rows into pieces; else None
 
     def __post_init__(self) -> None:
+        if self.average and self.evaluate is None:
+            raise ConfigError(
+                f"average={self.average.decay} without an evaluation would be computed and never kept: the "
+                "mean is what is evaluated and saved as best. Give an evaluation, or set average=0."
+            )
         self.at = Position()
+        self.loss_scale = LossScale()
+        self.history: deque[evidence.Step] = deque(maxlen=50)
+        self._warned = False
         self._saved_at = -1  # the step of `out/last`
         self._began = time.perf_counter()
         self._busy, self._tokens_logged = 0.0, 0
@@ -94,23 +113,63 @@ class Journal:
         recover(self.last)
         if self.last.exists():
             _, training = checkpoint.restore(self.last, model=self.model, tokenizer=self.tokenizer)
-            if changes := diff(training["settings"], self.settings):
-                raise CheckpointError(
-                    f"{self.last} was trained with other settings ({'; '.join(changes)}), so going on "
-                    "would give neither run. Use the same settings, or choose a new run directory."
-                )
-            self.optimizer.load_state_dict({k: v for k, v in training.items() if isinstance(v, Tensor)})
+            self._check_same_run(training)
+            tensors = {name: value for name, value in training.items() if isinstance(value, Tensor)}
+            means = {name: tensors.pop(name) for name in list(tensors) if name.startswith(MEAN)}
+            self.optimizer.load_state_dict(tensors)
+            if self.average:
+                self.average.load_state_dict({n.removeprefix(MEAN): mean for n, mean in means.items()})
             self.at = Position(**training["position"])
+            self.loss_scale = LossScale(**training.get("loss_scale", {}))
             self._saved_at, self._tokens_logged = self.at.step, self.at.tokens
             self._began -= self.at.seconds
             self.events.write("resumed", label=self.label, step=self.at.step)
         return self.at
 
+    def _check_same_run(self, saved: dict[str, Any]) -> None:
+        """Raise CheckpointError if going on would give neither run; warn if it would give it to rounding."""
+        there, here = dict(saved["settings"]), dict(self.settings)
+        if self.rows is not None and saved.get("rows") == self.rows:
+            there["accumulate"] = here["accumulate"]  # the same rows a step, in other portions
+        if changes := diff(there, here):
+            raise CheckpointError(
+                f"{self.last} was trained with other settings ({'; '.join(changes)}), so going on "
+                "would give neither run. Use the same settings, or choose a new run directory."
+            )
+        made = {"accumulate": saved["settings"].get("accumulate"), **saved.get("made_by", {})}
+        now = {"accumulate": self.settings.get("accumulate"), **self._maker()}
+        if changes := diff(made, {name: now[name] for name in made if name in now}):
+            self.events.write(
+                "warning",
+                text=f"{self.last} was written under other conditions ({'; '.join(changes)}). Going on is "
+                "right to rounding, but no longer equal bit for bit to the run without a stop.",
+            )
+
+    def _maker(self) -> dict[str, Any]:
+        """What the last bits depend on beside the settings."""
+        device = next(self.model.parameters()).device
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        return {
+            "torch": torch.__version__,
+            "device": name,
+            "threads": torch.get_num_threads(),
+            "vectors": torch.backends.cpu.get_cpu_capability(),
+        }
+
     def stepped(self, gradient: Gradient, scale: float, seconds: float, *, log: bool) -> None:
         """Count a step that was taken, and write its numbers to the log if asked."""
         at = self.at
+        if self.average:
+            self.average.update(at.step)
         at.step, at.tokens = at.step + 1, at.tokens + gradient.tokens
+        at.first_loss = gradient.loss if at.step == 1 else at.first_loss
         self._busy += seconds
+        self.history.append(evidence.Step(at.step, gradient.loss, gradient.norm, scale))
+        self._warn_if_lost()
+        if gradient.clipped is not None:
+            self.events.write(
+                "clip", label=self.label, step=at.step, grad_norm=gradient.norm, clipped_to=gradient.clipped
+            )
         if log:
             rate = (at.tokens - self._tokens_logged) / self._busy
             self._busy, self._tokens_logged = 0.0, at.tokens
@@ -118,20 +177,38 @@ class Journal:
             used = {} if self._peak is None else {"mfu": rate * self.flops_per_token / self._peak}
             self.events.write(
                 "train", label=self.label, step=at.step, loss=gradient.loss, grad_norm=gradient.norm,
-                lr_scale=scale, tokens=at.tokens, tokens_per_second=rate, **used, **numbers,
+                lr_scale=scale, lr=self.optimizer.lr, tokens=at.tokens, tokens_per_second=rate,
+                **used, **numbers,
             )  # fmt: skip
+
+    def _warn_if_lost(self) -> None:
+        mean = evidence.risen(self.history, self.at.first_loss)
+        if mean is not None and not self._warned:
+            self._warned = True
+            self.events.write(
+                "warning",
+                text=f"The loss of the last {evidence.LOOK_BACK} steps is {mean:.3g} on average and was "
+                f"{self.at.first_loss:.3g} at the first: this run diverges. Stop it (Ctrl-C) and start a new "
+                "one with a lower learning rate; `groundup lr-find` looks for one.",
+            )
 
     def save(self) -> None:
         """Make `out/last` what a resumed run needs, unless it is so already."""
         if self._saved_at == self.at.step:
             return
         self.at.seconds = self.seconds
+        means = self.average.state_dict() if self.average else {}
+        training = {
+            **self.optimizer.state_dict(),
+            **{MEAN + name: mean for name, mean in means.items()},
+            "position": asdict(self.at),
+            "settings": self.settings,
+            "loss_scale": asdict(self.loss_scale),
+            "rows": self.rows,
+            "made_by": self._maker(),
+        }
         checkpoint.save(
-            self.last,
-            model=self.model,
-            tokenizer=self.tokenizer,
-            step=self.at.step,
-            training={**self.optimizer.state_dict(), "position": asdict(self.at), "settings": self.settings},
+            self.last, model=self.model, tokenizer=self.tokenizer, step=self.at.step, training=training
         )
         self._saved_at = self.at.step
 
@@ -143,18 +220,34 @@ class Journal:
         if self.evaluate is None:
             return
         self.save()
-        with looking(self.model):
+        with looking(self.model), self._mean_in_place():
             numbers = self.evaluate(self.model)
         self.events.write("eval", label=self.label, step=self.at.step, **numbers)
         loss = numbers.get("loss")
         if loss is not None and (self.at.best_loss is None or loss < self.at.best_loss):
             self.at.best_loss, self.at.best_step = loss, self.at.step
-            checkpoint.copy(self.last, self.out / "best", extra={"evaluation": numbers})
+            self._keep_best({"evaluation": numbers})
+
+    def _keep_best(self, extra: dict[str, Any]) -> None:
+        if self.average is None:
+            checkpoint.copy(self.last, self.out / "best", extra=extra)
+            return
+        with self._mean_in_place():  # for use, not for going on: no training state
+            checkpoint.save(
+                self.out / "best",
+                model=self.model,
+                tokenizer=self.tokenizer,
+                step=self.at.step,
+                extra={**extra, "average": self.average.decay},
+            )
+
+    def _mean_in_place(self) -> AbstractContextManager[None]:
+        return self.average.in_place() if self.average else nullcontext()
 
     def show(self) -> None:
         """Log a text that the model writes now."""
         if self.sample is not None:
-            with looking(self.model):
+            with looking(self.model), self._mean_in_place():
                 self.events.write("sample", label=self.label, step=self.at.step, text=self.sample(self.model))
 
     @property
@@ -186,24 +279,27 @@ class Journal:
             best_loss=at.best_loss,
         )
 
-    def diverged(self, gradient: Gradient, scale: float) -> DivergedError:
+    def diverged(self, gradient: Gradient, scale: float, batches: Any) -> DivergedError:
         """The error for a step that is not finite, its evidence written to `out/diverged.json`."""
-        norms = {n: p.grad.norm().item() for n, p in self.model.named_parameters() if p.grad is not None}
-        evidence = {
-            "step": self.at.step,  # which names the batches: they are a pure function of it
+        at, path = self.at, self.out / "diverged.json"
+        parts = evidence.micro_batches(gradient.losses, at.step, batches)
+        found = {
+            "step": at.step,
             "loss": gradient.loss,
             "grad_norm": gradient.norm,
             "lr_scale": scale,
-            "grad_norms": norms,
+            "micro_batches": parts,
+            **evidence.norms(self.model),
+            "before": [step._asdict() for step in self.history],
             "settings": self.settings,
         }
-        write_json(self.out / "diverged.json", _jsonable(evidence))
-        self.events.write("diverged", label=self.label, step=self.at.step)
+        write_json(path, evidence.jsonable(found))
+        self.events.write("diverged", label=self.label, step=at.step, loss=gradient.loss)
         return DivergedError(
-            f"Step {self.at.step} was refused: its loss is {gradient.loss} and the norm of its gradient is "
+            f"Step {at.step} was refused: its loss is {gradient.loss} and the norm of its gradient is "
             f"{gradient.norm}, and both must be finite. The last checkpoint, of step {self._saved_at}, is "
-            f"unharmed; the gradient norm of each weight is in {self.out / 'diverged.json'}. Start a new run "
-            "with a lower learning rate or a longer warm-up."
+            f"unharmed. {evidence.verdict(self.history, at.first_loss, parts)} Its batches, the norms of "
+            f"each weight and the {len(self.history)} steps before are in {path}."
         )
 
 
@@ -214,10 +310,3 @@ def looking(model: nn.Module) -> Iterator[None]:
     with torch.no_grad():
         yield
     model.train()
-
-
-def _jsonable(value: Any) -> Any:
-    """Infinity and NaN as text, because JSON has neither."""
-    if isinstance(value, dict):
-        return {key: _jsonable(inner) for key, inner in value.items()}
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

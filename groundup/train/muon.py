@@ -7,7 +7,8 @@ decomposition: a few steps of the Newton-Schulz polynomial, which are matrix pro
 all singular values towards 1.
 
 Letters: N matrices of one shape, R rows (outputs), K columns (inputs).
-Source:  Keller Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/ (coefficients, Nesterov, scale);
+Source:  Keller Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/ (coefficients,
+         Nesterov, scale);
          Amsel et al. 2025 (Polar Express), arXiv 2505.16932, section 3 (a polynomial for each step).
 Rejected: the 0.2 sqrt(max(R, K)) scale of Moonlight, arXiv 2502.16982 (it is for sharing one rate with
 AdamW).

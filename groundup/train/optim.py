@@ -79,6 +79,11 @@ class Optimizer:
         """The weights that move."""
         return list(self._names)
 
+    @property
+    def lr(self) -> float:
+        """The rate of the last step: of the matrices, or of all weights where they share one."""
+        return self._parts[0].param_groups[0]["lr"]
+
     def step(self, scale: float = 1.0) -> None:
         """Move every weight that has a gradient, at `scale` times its peak rate."""
         for part in self._parts:
