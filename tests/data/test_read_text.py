@@ -1,10 +1,12 @@
 import gzip
 import json
+import tracemalloc
 
 import pytest
 
 from groundup.base.errors import DataError
-from groundup.data.read_text import read_path
+from groundup.data.passages import PASSAGE
+from groundup.data.read_text import fingerprint, read_passages, read_path
 
 
 def test_a_file_is_a_document(tmp_path):
@@ -68,7 +70,7 @@ CUT_SHORT = gzip.compress(bytes(range(97, 122)) * 99, mtime=0)[:-9]  # no clock:
         ),
         ("a.jsonl", b'{"text": "x"}\n{"text": ', "a.jsonl, line 2 is not JSON"),
         ("a.jsonl", b'{"body": "x"}', 'a.jsonl, line 1 has no "text" that is a string .it has: body'),
-        ("a.jsonl", b"[1]", "it has: list"),
+        ("a.jsonl", b"[1]", "a.jsonl, line 1 is a JSON list. Each line must be one object"),
         ("a.jsonl", b'{"text": ""}', "a.jsonl holds no text"),
     ],
 )
@@ -87,3 +89,48 @@ def test_nothing_there_is_refused_and_the_near_name_suggested(tmp_path):
         list(read_path(tmp_path / "note.txt"))
     with pytest.raises(DataError, match=r"No text found in the folder .*empty.*\.md"):
         list(read_path(tmp_path / "empty"))
+
+
+def test_a_long_document_comes_in_passages_that_make_it_whole(tmp_path):
+    """More than two passages of lines, once plain and once packed: the same passages, and the same text."""
+    line = "Ein Satz über Größe, 世界 und so weiter.\n"
+    text = line * (2 * PASSAGE // len(line) + 999)
+    (tmp_path / "long.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "long.txt.gz").write_bytes(gzip.compress(text.encode(), 1))
+    plain, packed = (list(read_passages(tmp_path / name)) for name in ("long.txt", "long.txt.gz"))
+    assert [p.text for p in plain] == [p.text for p in packed]
+    assert [p.number for p in plain] == [0, 1, 2] and "".join(p.text for p in plain) == text
+    assert all(len(p.text) <= PASSAGE and p.text.endswith("\n") for p in plain)
+    (whole,) = read_path(tmp_path / "long.txt")
+    assert whole.text == text
+
+
+def test_neighbours_with_one_id_stay_two_documents(tmp_path):
+    rows = [{"text": "one", "id": "same"}, {"text": "two", "id": "same"}]
+    (tmp_path / "posts.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert [document.text for document in read_path(tmp_path)] == ["one", "two"]
+
+
+def test_the_fingerprint_changes_with_any_byte_and_any_name(tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "b.txt").write_text("two")
+    first = fingerprint(tmp_path)
+    assert fingerprint(tmp_path) == first
+    (tmp_path / "c.py").write_text("not read")
+    assert fingerprint(tmp_path) == first
+    (tmp_path / "b.txt").write_text("twO")
+    second = fingerprint(tmp_path)
+    (tmp_path / "b.txt").rename(tmp_path / "d.txt")
+    assert len({first, second, fingerprint(tmp_path)}) == 3
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    """A gzip of 30 MB of text is read in less than that."""
+    line = b"The quality of mercy is not strained, it droppeth as the gentle rain.\n"
+    (tmp_path / "large.txt.gz").write_bytes(gzip.compress(line * (30_000_000 // len(line)), 1))
+    tracemalloc.start()
+    count = sum(len(passage.text) for passage in read_passages(tmp_path / "large.txt.gz"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count > 29_000_000
+    assert peak < 15_000_000  # a passage, the block that it is cut from, and their copies
