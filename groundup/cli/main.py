@@ -27,6 +27,7 @@ COMMANDS = {  # name: what it does; the module is groundup.cli.<name>
     "generate": "continue a prompt",
     "data": "list, fetch and check the texts to learn from",
     "inspect": "what is in a run or a checkpoint, and whether it is whole",
+    "graph": "a computation as a picture, every value with its gradient",
     "lesson": "the course: list the lessons, run them, check their numbers",
     "doctor": "what this machine has, and what is wrong with it",
     "serve": "an OpenAI-compatible API and a chat page",
