@@ -72,7 +72,10 @@ def test_a_step_forgets_the_gradients_and_keeps_the_type():
 
 @pytest.mark.parametrize(
     ("gradient", "said"),
-    [(None, "has no gradient at step 1"), (np.full((3, 2), np.inf), "a gradient that is not finite at step 1")],
+    [
+        (None, "has no gradient at step 1"),
+        (np.full((3, 2), np.inf), "a gradient that is not finite at step 1"),
+    ],
 )
 def test_a_bad_gradient_moves_nothing(gradient, said):
     good, bad = Array(START, label="good"), Array(START, label="bad")
