@@ -11,7 +11,6 @@ import contextlib
 import gc
 import math
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from groundup.base.errors import GraphError
@@ -30,26 +29,29 @@ def ordered(*results: Value) -> list[Value]:
     >>> [v.data for v in ordered(a * a + 1.0)]
     [2.0, 4.0, 1.0, 5.0]
     """
-    found = set(results)
-    todo = list(found)
+    found = {v._born: v for v in results}
+    todo = list(results)
     while todo:
         v = todo.pop()
+        born = v._born
         for operand in operands(v):
-            if operand._born >= v._born:
+            older = operand._born
+            if older >= born:
                 raise younger(operand, v)
-            if operand not in found:
-                found.add(operand)
-                todo.append(operand)
-    return sorted(found, key=attrgetter("_born"))
+            if older not in found:
+                found[older] = operand
+                if operand._a is not None:
+                    todo.append(operand)
+    return [found[born] for born in sorted(found)]
 
 
 def operands(v: Value) -> tuple[Value, ...]:
     """What an operation may read: one or two values, all candidates of a pick, none for a leaf."""
-    if v._kind == "pick":
-        return v._extra[0]
+    if v._b is not None:
+        return (v._a, v._b)
     if v._a is None:
         return ()
-    return (v._a,) if v._b is None else (v._a, v._b)
+    return v._extra[0] if v._kind == "pick" else (v._a,)
 
 
 def younger(operand: Value, result: Value) -> GraphError:

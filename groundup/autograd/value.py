@@ -37,9 +37,9 @@ _tick = count(1).__next__
 
 
 class _Guard(threading.local):
-    """Who must be asked before `.data` is read or set: replay.py, while it records a function."""
+    """Who must be asked before a number is told or set: arguments.py, while a function is recorded."""
 
-    ask: Callable[[Value, str], None] | None = None
+    ask: Callable[[Any, str], None] | None = None
 
 
 guard = _Guard()
@@ -170,6 +170,8 @@ class Value:
         A second call would add everything once more, so it is refused until `self.zero_grad()`. Raises
         GraphError too if the result is not finite, or if a leaf was changed after it had been used.
         """
+        if guard.ask is not None:
+            guard.ask(self, "differentiated")
         if getattr(self, "_swept", False):
             raise GraphError(
                 f"backward() was already called on {self!r}, and a second call would add the same gradients "
