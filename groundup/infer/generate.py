@@ -99,9 +99,10 @@ class CachedReader:
             device=tokens_BT.device,
             dtype=model.embedding.weight.dtype,
         )
-        x_BTC = model.hidden(tokens_BT, self.cache)
+        last_BT = torch.arange(tokens_BT.size(1), device=tokens_BT.device) == counts_B[:, None] - 1
+        x_BC = model.hidden(tokens_BT, self.cache, asked_BT=last_BT)
         self.cache.advance(tokens_BT.size(1), counts_B.tolist())
-        self.last_BV = model.head(x_BTC[torch.arange(len(distinct)), counts_B - 1])
+        self.last_BV = model.head(x_BC)
         if len(distinct) < len(prompts):
             self.keep(torch.tensor(copy_of_B, device=tokens_BT.device))
 

@@ -141,10 +141,14 @@ class Block(nn.Module):
         self.attention_scale, self.mlp_scale = _layer_scale(c), _layer_scale(c)
         self.dropout = c.dropout
 
-    def forward(self, x_BTC: Tensor, **context: Any) -> Tensor:
-        """`context` (positions, mask, cache) goes to the attention as it is."""
+    def forward(self, x_BTC: Tensor, *, asked_BT: Tensor | None = None, **context: Any) -> Tensor:
+        """`context` (positions, mask, cache) goes to the attention as it is. With `asked_BT` only the N
+        places where it is True go on behind the attention, as x_NC.
+        """
         y_BTC = self.attention(self.attention_norm(x_BTC), **context)
         x_BTC = x_BTC + self._written(y_BTC, self.attention_scale)
+        if asked_BT is not None:
+            x_BTC = x_BTC[asked_BT]
         return x_BTC + self._written(self.mlp(self.mlp_norm(x_BTC)), self.mlp_scale)
 
     def _written(self, y_BTC: Tensor, scale_C: Tensor | None) -> Tensor:
@@ -188,12 +192,18 @@ class Transformer(nn.Module):
         return self.head(self.hidden(tokens_BT, cache, segments_BT))
 
     def hidden(
-        self, tokens_BT: Tensor, cache: KVCache | None = None, segments_BT: Tensor | None = None
+        self,
+        tokens_BT: Tensor,
+        cache: KVCache | None = None,
+        segments_BT: Tensor | None = None,
+        asked_BT: Tensor | None = None,
     ) -> Tensor:
         """x_BTC, normed: what the head scores.
 
         With a cache the tokens continue its rows (the caller then advances it). With `segments_BT` a row
-        holds several texts: a token sees only its own run of equal ids, and positions restart in each.
+        holds several texts: a token sees only its own run of equal ids, and positions restart in each. With
+        `asked_BT` only the N places where it is True are wanted, as x_NC in reading order: no other place
+        goes through the last feed-forward, for nothing looks at it there.
         """
         T = tokens_BT.size(1)
         allowed: Allowed = "causal"
@@ -217,7 +227,15 @@ class Transformer(nn.Module):
             x_BTC = F.dropout(x_BTC, self.config.dropout)
         rotary = self._rotary(T, positions_BT)
         for layer, block in enumerate(self.blocks):
-            x_BTC = block(x_BTC, rotary=rotary, allowed=allowed, cache=cache, layer=layer)
+            last = layer + 1 == len(self.blocks)
+            x_BTC = block(
+                x_BTC,
+                asked_BT=asked_BT if last else None,
+                rotary=rotary,
+                allowed=allowed,
+                cache=cache,
+                layer=layer,
+            )
         return self.norm(x_BTC)
 
     def head(self, x_BTC: Tensor) -> Tensor:

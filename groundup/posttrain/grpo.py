@@ -130,7 +130,7 @@ def weighted_cross_entropy(
 ) -> tuple[Tensor, float, dict[str, float]]:
     """-sum(weight * log p(target)), the number to divide it by, and the batch's metrics."""
     asked_BT = batch.targets_BT != -1
-    x_NC = model.hidden(batch.tokens_BT, segments_BT=batch.segments_BT)[asked_BT]
+    x_NC = model.hidden(batch.tokens_BT, segments_BT=batch.segments_BT, asked_BT=asked_BT)
     nll_N = F.cross_entropy(model.head(x_NC).float(), batch.targets_BT[asked_BT], reduction="none")
     return (nll_N * batch.weights_BT[asked_BT]).sum(), batch.count, batch.metrics
 

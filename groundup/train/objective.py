@@ -38,14 +38,13 @@ def cross_entropy(model: Any, batch: Any) -> tuple[Tensor, Tensor, dict[str, flo
 
 
 def cross_entropy_where_asked(model: Any, batch: Any) -> tuple[Tensor, Tensor, dict[str, float | Tensor]]:
-    """The same sum and count, with the head run only on places that have a target.
+    """The same sum and count, with the last feed-forward and the head run only on places that have a target.
 
-    For chat fine-tuning, where most of a conversation carries no loss and the head is a small model's widest
-    product. The number of such places differs from batch to batch, which a compiled or captured step does not
-    like.
+    For chat fine-tuning, where most of a conversation carries no loss. The number of such places differs
+    from batch to batch, which a compiled or captured step does not like.
     """
     asked_BT = batch.targets_BT != IGNORE
-    x_NC = model.hidden(batch.tokens_BT, segments_BT=batch.segments_BT)[asked_BT]
+    x_NC = model.hidden(batch.tokens_BT, segments_BT=batch.segments_BT, asked_BT=asked_BT)
     logits_NV = model.head(x_NC).float()
     targets_N = batch.targets_BT[asked_BT]
     return F.cross_entropy(logits_NV, targets_N, reduction="sum"), asked_BT.sum(), {}

@@ -193,6 +193,27 @@ def test_padded_prompts_in_a_cache_equal_each_text_alone(config):
     assert cache.has_holes  # or the test would prove nothing
 
 
+def test_asked_places_are_those_of_the_whole():
+    """Values and gradients; and what is not asked for never reaches the last feed-forward."""
+    torch.manual_seed(3)
+    model = Transformer(qwen3(vocab_size=11, context_len=16, n_layer=2, n_head=2, n_embd=8)).double()
+    tokens_BT, asked_BT = torch.randint(0, 11, (3, 9)), torch.rand(3, 9) < 0.4
+    segments_BT = torch.tensor([[0] * 5 + [1] * 4] * 3)
+    rows = []
+    model.blocks[-1].mlp.register_forward_hook(lambda module, given, out: rows.append(out.shape))
+    for segments in (None, segments_BT):
+        some_NC = model.hidden(tokens_BT, segments_BT=segments, asked_BT=asked_BT)
+        whole_NC = model.hidden(tokens_BT, segments_BT=segments)[asked_BT]
+        assert_close(some_NC, whole_NC)
+        for ours, theirs in zip(
+            torch.autograd.grad(some_NC.square().sum(), model.blocks.parameters()),
+            torch.autograd.grad(whole_NC.square().sum(), model.blocks.parameters()),
+            strict=True,
+        ):
+            assert_close(ours, theirs)
+    assert rows[0] == (int(asked_BT.sum()), 8) and rows[1] == (3, 9, 8)
+
+
 def test_too_many_tokens_are_refused():
     model = Transformer(SHAPES["default"])
     with pytest.raises(ValueError, match="13 tokens do not fit context_len=12"):
