@@ -1,13 +1,13 @@
 """How much memory a training needs, from its settings alone, so that one that cannot fit is refused unbuilt.
 
     weights      4 bytes each, in float32 whatever the activations are
-    gradients    4 bytes each; with workers one set for each micro-batch of a step, for they are added in order
+    gradients    4 bytes each; with workers a set for each micro-batch of a step, to be added in order
     moments      4 bytes a weight under Muon, 8 under AdamW
     activations  what the forward pass keeps for the backward pass, of the micro-batches that run at once
     step         what the optimizer needs beside its moments; the activations are gone by then
 
 The peak is the first three and the larger of the last two. The activations are counted tensor by tensor as
-models/transformer.py and its parts keep them (tests/recipes/test_memory_estimate.py asks torch which those are).
+models/transformer.py and its parts keep them; the tests ask torch which those are.
 
 Letters: C channels, T tokens in a row, F feed-forward width, H heads, V vocabulary.
 Does not: count what torch itself takes (0.4 GB on a CPU) or what an allocator wastes on a GPU. It is an

@@ -24,7 +24,7 @@ TINY = TransformerConfig(vocab_size=65, context_len=64, n_layer=2, n_head=4, n_e
 
 
 def kept_by_torch(config: TransformerConfig, B: int, T: int, dtype: torch.dtype = torch.float32) -> int:
-    """Bytes of all storages that autograd keeps after a forward pass, without weights and tables: the oracle."""
+    """Bytes of all storages that autograd keeps, without weights and tables: the oracle."""
     model = Transformer(config)
     own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
     seen: dict[int, torch.Tensor] = {}  # holding the tensor, so that no address is used twice
