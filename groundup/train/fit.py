@@ -64,6 +64,9 @@ class FitConfig:
     recompute: bool = False  # activations of a block are computed twice, not kept: memory for time
     # Decay of a running mean of the weights, such as 0.99: it is what is evaluated, sampled and kept as best.
     average: float = 0.0  # 0: none
+    # Stop after so many evaluations in a row without a new best loss; 0: never. The best is kept in any case.
+    # Close to the criterion UP of Prechelt 1998, "Early stopping, but when?".
+    patience: int = 0
 
     def __post_init__(self) -> None:
         for name in ("steps", "accumulate", "workers", "log_every"):
@@ -74,9 +77,13 @@ class FitConfig:
                 f"accumulate={self.accumulate} micro-batches cannot be shared out evenly to "
                 f"workers={self.workers}. Choose a multiple of it."
             )
-        for name in ("clip_norm", "eval_every", "sample_every", "save_every"):
+        for name in ("clip_norm", "eval_every", "sample_every", "save_every", "patience"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name}={getattr(self, name)} is not allowed. Choose 0 or more; 0 is off.")
+        if self.patience and not self.eval_every:
+            raise ConfigError(
+                f"patience={self.patience} counts evaluations, and eval_every=0 makes none. Set eval_every."
+            )
         if not 0 <= self.average < 1:
             raise ConfigError(
                 f"average={self.average} is not the weight of a running mean. Choose above 0 and below 1, "
@@ -85,9 +92,12 @@ class FitConfig:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What of this makes a run the run that it is. How often we look, and who computes, does not."""
+        """What of this makes a run the run that it is. How often we look, and who computes, does not; unless
+        looking decides when to stop.
+        """
         same = {name: getattr(self, name) for name in ("steps", "accumulate", "clip_norm", "precision")}
-        return same | ({"average": self.average} if self.average else {})
+        looks = {"patience": self.patience, "eval_every": self.eval_every} if self.patience else {}
+        return same | looks | ({"average": self.average} if self.average else {})
 
 
 class Batches(Protocol):
@@ -119,7 +129,8 @@ def fit(
     `sample` gives a text to log. Both see the model in eval mode without gradients. `flops_per_token` is that
     of training, by default 6 per weight.
 
-    On SIGINT or SIGTERM the step is finished and saved and `interrupted` is True; a second signal ends the
+    It ends before `config.steps` when the loss has not fallen for `config.patience` evaluations. On SIGINT or
+    SIGTERM the step is finished and saved and `interrupted` is True; a second signal ends the
     process. Raises DivergedError, with evidence in `out/diverged.json`, and CheckpointError if `out/last` is
     damaged or of other settings. Seeds torch's global generator, from which dropout draws.
     """
@@ -138,7 +149,7 @@ def fit(
         while True:
             stopping = stop.requested  # read once: a signal a moment later is saved in the next round
             between_steps(journal, config, stopping)
-            if stopping or at.step == config.steps:
+            if stopping or at.step == config.steps or journal.out_of_patience(config.patience):
                 break
             started = time.perf_counter()
             scale = lr_scale(at.step, config.steps, schedule)
@@ -200,6 +211,7 @@ def finite_gradient(
         if gradient.finite:
             scaling.held()
         elif factor > 1 and scaling.overflowed():
+            journal.events.write("loss_scale", label=journal.label, step=step, value=scaling.value)
             journal.optimizer.zero_grad()
             continue
         return gradient

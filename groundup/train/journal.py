@@ -73,6 +73,7 @@ class Position:
     seconds: float = 0.0  # evaluation and saving included
     best_loss: float | None = None
     best_step: int | None = None
+    stale: int = 0  # evaluations since that one
     first_loss: float | None = None  # of the first step: what a rising loss is measured against
 
 
@@ -224,9 +225,25 @@ class Journal:
             numbers = self.evaluate(self.model)
         self.events.write("eval", label=self.label, step=self.at.step, **numbers)
         loss = numbers.get("loss")
+        self.at.stale += 1
         if loss is not None and (self.at.best_loss is None or loss < self.at.best_loss):
-            self.at.best_loss, self.at.best_step = loss, self.at.step
+            self.at.best_loss, self.at.best_step, self.at.stale = loss, self.at.step, 0
             self._keep_best({"evaluation": numbers})
+
+    def out_of_patience(self, patience: int) -> bool:
+        """Whether the last `patience` evaluations brought no new best loss; says so once. 0: never.
+
+        What it counts is saved before each evaluation and counted again after a resumption, so a run that
+        was killed anywhere stops where the uninterrupted one does.
+        """
+        if not patience or self.at.stale < patience:
+            return False
+        self.events.write(
+            "note",
+            text=f"Stopped early at step {self.at.step:,}: the held-out loss was lowest at step "
+            f"{self.at.best_step or 0:,} and has not been as low in {patience} evaluations since.",
+        )
+        return True
 
     def _keep_best(self, extra: dict[str, Any]) -> None:
         if self.average is None:
