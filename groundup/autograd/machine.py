@@ -76,6 +76,6 @@ class Machine:
         if not np.isfinite(ours).all():
             i = int((~np.isfinite(ours)).argmax())
             raise GraphError(
-                f"the gradient of parameter {i} is {ours[i]}. A power below 1 has an infinite slope at 0, and "
-                "the logarithm a very large one near it: add a small number such as 1e-5 to the argument."
+                f"the gradient of parameter {i} is {ours[i]}. A power below 1 has an infinite slope at 0, "
+                "and the logarithm a very large one near it: add a small number such as 1e-5 to the argument."
             )
