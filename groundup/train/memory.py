@@ -1,9 +1,9 @@
 """What a training step holds in memory, counted and not estimated.
 
-Every tensor that an operation makes is noted with the size of its storage, and noted again when the storage is
-freed. So views count once, what the backward pass keeps counts until it is used, and what is computed twice
-(recompute.py) counts when it is there and not before. Weights, and gradients and moments that exist already,
-are not made by the step and do not count.
+Every tensor that an operation makes is noted with the size of its storage, and struck out when the storage
+is freed. So views count once, what the backward pass keeps counts until it is used, and what is computed
+twice (recompute.py) counts when it is there and not before. Weights, and gradients and moments that exist
+already, are not made by the step and do not count.
 
 Does not: see a kernel's own scratch space. On a GPU `torch.cuda.max_memory_allocated` does.
 Next:     benchmarks/hygiene.py, which claims something with it.
@@ -31,8 +31,8 @@ class StepMemory:
 def step_memory(forward: Callable[[], Tensor]) -> StepMemory:
     """What `forward()`, which returns a loss, and its backward pass need.
 
-    The gradients that are left in `.grad` are not activations: give them their place before, by one step whose
-    `.grad` is kept, or they count as far as they are new.
+    The gradients that are left in `.grad` are not activations: give them their place by one step before, or
+    they count as far as they are new.
 
     >>> x = torch.zeros(1000, requires_grad=True); x.grad = torch.zeros(1000)
     >>> step_memory(lambda: x.exp().exp().sum())  # each exp keeps its result: 2 x 4,000 bytes, and the loss
@@ -54,13 +54,11 @@ class Allocations(TorchDispatchMode):
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {
-            id(leaf.untyped_storage()) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)
-        }
+        given = {id(storage) for storage in _storages((args, kwargs))}
         made = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(made):
-            if isinstance(leaf, Tensor) and id(leaf.untyped_storage()) not in given:
-                self._watch(leaf.untyped_storage())
+        for storage in _storages(made):
+            if id(storage) not in given:  # not a view, and not in place
+                self._watch(storage)
         return made
 
     def _watch(self, storage: torch.UntypedStorage) -> None:
@@ -74,3 +72,7 @@ class Allocations(TorchDispatchMode):
     def _freed(self, name: int, size: int) -> None:
         self._known.discard(name)
         self.alive -= size
+
+
+def _storages(values: Any) -> list[torch.UntypedStorage]:
+    return [leaf.untyped_storage() for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
