@@ -58,30 +58,52 @@ def write_shards(
             offsets.write(np.zeros(1, "<i8").tobytes())
             total, documents = 0, 0
             for ids in ids_per_document:
-                array = np.asarray(ids, dtype=np.int64)
-                if array.size and not (array.min() >= 0 and array.max() < vocab_size):
-                    raise DataError(
-                        f"document {documents} holds id"
-                        f" {int(array.max() if array.min() >= 0 else array.min())}, outside"
-                        f" 0..{vocab_size - 1}. Encode it with the tokenizer whose vocab_size is given."
-                    )
+                array = checked(ids, vocab_size, documents)
                 tokens.write(array.astype(dtype).tobytes())
                 total, documents = total + array.size, documents + 1
                 offsets.write(np.array(total, "<i8").tobytes())
         if not total:
             raise DataError(f"{documents} documents with no ids at all: there is nothing to write to {path}.")
-        manifest = {
-            "format": FORMAT,
-            "version": VERSION,
-            "vocab_size": vocab_size,
-            "tokenizer_fingerprint": tokenizer_fingerprint,
-            "dtype": dtype.name,
-            "tokens": total,
-            "documents": documents,
-            "files": {"tokens.bin": tokens.record(), "offsets.bin": offsets.record()},
-        }
-        write_json(aside / "manifest.json", manifest)
+        files = {"tokens.bin": tokens.record(), "offsets.bin": offsets.record()}
+        write_manifest(
+            aside, files, tokens=total, documents=documents,
+            vocab_size=vocab_size, tokenizer_fingerprint=tokenizer_fingerprint,
+        )  # fmt: skip
     return TokenShards.open(path, tokenizer_fingerprint=tokenizer_fingerprint)
+
+
+def write_manifest(
+    folder: Path,
+    files: dict[str, dict[str, Any]],
+    *,
+    tokens: int,
+    documents: int,
+    vocab_size: int,
+    tokenizer_fingerprint: str,
+) -> None:
+    """What makes two files shards; `files` maps a name to its bytes and SHA-256."""
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "vocab_size": vocab_size,
+        "tokenizer_fingerprint": tokenizer_fingerprint,
+        "dtype": dtype_for(vocab_size).name,
+        "tokens": tokens,
+        "documents": documents,
+        "files": files,
+    }
+    write_json(folder / "manifest.json", manifest)
+
+
+def checked(ids: Sequence[int], vocab_size: int, document: int) -> np.ndarray:
+    """The ids as int64. Raises DataError if one is no id of the vocabulary."""
+    array = np.asarray(ids, dtype=np.int64)
+    if array.size and not (array.min() >= 0 and array.max() < vocab_size):
+        raise DataError(
+            f"document {document} holds id {int(array.max() if array.min() >= 0 else array.min())}, outside"
+            f" 0..{vocab_size - 1}. Encode it with the tokenizer whose vocab_size is given."
+        )
+    return array
 
 
 class TokenShards:
