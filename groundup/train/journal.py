@@ -151,7 +151,7 @@ class Journal:
         device = next(self.model.parameters()).device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return {
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "device": name,
             "threads": torch.get_num_threads(),
             "vectors": torch.backends.cpu.get_cpu_capability(),
