@@ -17,7 +17,7 @@ import re
 from bisect import bisect
 from collections.abc import Mapping
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, count
 from math import log2
 from typing import Literal
 
@@ -25,6 +25,7 @@ from groundup.data.skills.split import percentile
 
 Part = Literal["train", "dev", "all"]
 HELD_OUT_PERCENT = 12
+LONG_LIST = 8  # arms; in a list as long as this the common ones stand first, as lines do in a table
 CHINESE_SHARE = 0.03  # of the requests of a skill that is taught mainly in English
 
 Node = tuple["str | tuple[Node, ...]", ...]  # a sequence of literal strings and of choices between sequences
@@ -68,10 +69,14 @@ def _sequence(text: str, i: int) -> tuple[Node, int]:
 
 
 def draw(node: Node, rng: random.Random) -> str:
-    """One of the node's strings, each choice uniform over its arms."""
+    """One of the node's strings: each arm of a choice as likely, but of a long list the first ones more so."""
     out = ""
     for piece in node:
-        out += piece if isinstance(piece, str) else draw(piece[int(rng.random() * len(piece))], rng)
+        if isinstance(piece, str):
+            out += piece
+            continue
+        u = rng.random()
+        out += draw(piece[int(len(piece) * (u if len(piece) < LONG_LIST else u**1.7))], rng)
     return out
 
 
@@ -87,8 +92,16 @@ def variants(node: Node) -> int:
     return total
 
 
+def _weight(place: int, node: Node) -> float:
+    """How often a line is drawn. A line with many ways through it more often, but not in proportion: the
+    logarithm. And what people say most stands at the top of a table: the weight falls with the place, roughly
+    as the frequency of words does with theirs (Zipf 1935).
+    """
+    return (1 + log2(variants(node))) / (1 + place / 8)
+
+
 class Frames:
-    """A table of patterns, one a line; parsed at first use."""
+    """A table of patterns, one a line, the commonest first; parsed at first use."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -106,11 +119,7 @@ class Frames:
         if not dev:  # a short table still needs something unseen
             dev = [train.pop()]
         parts: dict[Part, list[Node]] = {"train": train, "dev": dev, "all": [node for node, _ in nodes]}
-        # A line with many ways through it is drawn more often, but not in proportion: the logarithm.
-        return {
-            part: (some, list(accumulate(1 + log2(variants(node)) for node in some)))
-            for part, some in parts.items()
-        }
+        return {part: (some, list(accumulate(map(_weight, count(), some)))) for part, some in parts.items()}
 
     def draw(self, rng: random.Random, part: Part = "train") -> str:
         """One pattern of the part with its choices made; slots still open."""
