@@ -57,7 +57,7 @@ class Replay:
     """`function`, recorded at the first call for each shape of its arguments and replayed afterwards.
 
     The function gets its arguments with every number made a Value (and every Index a new Index), and returns
-    a Value, or a sequence of Values of which the first is differentiated. Arguments are numbers, Index,
+    a Value, or a list of Values of which the first is differentiated. Arguments are numbers, Index,
     arrays, and lists of these; an int is a number. It is called twice for each shape, so it must have no side
     effects.
 
@@ -173,7 +173,7 @@ class Replay:
         with collector_paused():
             with recording():
                 found = self.function(*(recorded(one, inputs, indices) for one in arguments))
-            results = [found] if isinstance(found, Value) else list(found)
+            results = list(found) if isinstance(found, list | tuple) else [found]
             if not results or not all(isinstance(v, Value) for v in results):
                 raise GraphError(
                     f"the recorded function returned {found!r}. Return a Value, or a list of Values of which "
