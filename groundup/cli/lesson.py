@@ -6,15 +6,15 @@ the book. A lesson puts what it found into a dict called `measured`, by the ids 
 `groundup/reference/NN.toml`.
 
 Does not: write a lesson's output into the notebook. Run it there, that is what it is for.
+Next:     evals/reference.py, the published numbers.
 """
 
 import argparse
 import json
-import math
 import shutil
 import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import groundup
-from groundup.base.config import from_dict, load_toml
-from groundup.base.errors import ConfigError, UserError, suggest
+from groundup.base.errors import UserError, suggest
 from groundup.base.files import read_text, write_atomic
+from groundup.evals.reference import compare, references, this_platform
 
 HOME = Path(groundup.__file__).parent
 MARKER, PROSE = "# %%", "# %% [markdown]"
@@ -71,8 +71,10 @@ def _run(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     path = find(arguments.number)
     results = references(path.name[:2])
-    rows = compare(results, run(path, narrate=False).measured)
-    print(f"\n{path.stem}: {len(results)} published results")
+    measured = run(path, narrate=False).measured
+    here = this_platform()
+    rows = compare(results, measured, here.slack)
+    print(f"\n{path.stem}: {len(results)} published results ({here})")
     for row in rows:
         print(f"  {row.verdict:<7} {row.id:<34} {row.told}")
     return int(any(row.verdict == "OFF" for row in rows))
@@ -194,79 +196,3 @@ def _told(markdown: str, width: int) -> str:
         laid_out = paragraph.startswith((" ", "|", "#", "-", "$$", "```"))
         paragraphs.append(paragraph if laid_out else textwrap.fill(" ".join(paragraph.split()), width))
     return "\n" + "\n\n".join(paragraphs) + "\n"
-
-
-# ---- Published results ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Reference:
-    """One published number of the course, and how near a run has to come."""
-
-    id: str
-    lecture: str  # where it was published: the lecture and, if it has one, the file or the paper
-    settings: str
-    expected: Any  # a number, a text, a list; for a property, true
-    kind: Literal["exact", "close", "property"]
-    tolerance: float = 0.0  # of `close`: the largest distance allowed
-    needs: str = ""  # the text that it was measured on; with another text the lesson leaves it out
-    cost: str = ""  # what it takes where a lesson's minute is too short: the lesson leaves it out
-
-    def __post_init__(self) -> None:
-        if (self.kind == "close") != (self.tolerance > 0):
-            raise ConfigError(
-                f"{self.id}: kind={self.kind!r} with tolerance={self.tolerance}. "
-                "A close result has a tolerance above 0, and no other kind has one."
-            )
-
-
-def references(number: str) -> list[Reference]:
-    """The published results of a lesson, from groundup/reference/NN.toml; none if there is no such file."""
-    path = HOME / "reference" / f"{number}.toml"
-    rows = load_toml(path).get("result", []) if path.is_file() else []
-    return [from_dict(Reference, row, where=f"{path.name}, result {i}") for i, row in enumerate(rows, 1)]
-
-
-@dataclass(frozen=True)
-class Row:
-    """What became of one published result: "ok", "OFF" or "not run", and the figures."""
-
-    id: str
-    verdict: Literal["ok", "OFF", "not run"]
-    told: str
-
-
-def compare(results: list[Reference], measured: Mapping[str, Any]) -> list[Row]:
-    """Each published result beside what a lesson measured.
-
-    >>> pi = Reference("pi", "2000 BC", "a rope", expected=3.125, kind="close", tolerance=0.02)
-    >>> compare([pi], {"pi": 3.14159})
-    [Row(id='pi', verdict='ok', told='3.14159, published 3.125 ± 0.02')]
-    """
-    if strangers := sorted(measured.keys() - {result.id for result in results}):
-        raise ConfigError(f"The lesson measures {strangers[0]!r}, which is not among its published results.")
-    rows = []
-    for result in results:
-        span = f" ± {result.tolerance:g}" if result.kind == "close" else ""
-        published = "must hold" if result.kind == "property" else f"published {_short(result.expected)}{span}"
-        if result.id in measured:
-            found = measured[result.id]
-            rows.append(
-                Row(result.id, "ok" if fits(result, found) else "OFF", f"{_short(found)}, {published}")
-            )
-        elif why := result.cost or (result.needs and f"needs {result.needs}"):
-            rows.append(Row(result.id, "not run", f"{published}; {why}"))
-        else:
-            rows.append(Row(result.id, "OFF", f"the lesson did not measure it; {published}"))
-    return rows
-
-
-def fits(result: Reference, found: Any) -> bool:
-    """Whether a measured value is what was published: within the tolerance if `close`, else equal."""
-    if result.kind == "close":
-        return math.isfinite(found) and abs(found - result.expected) <= result.tolerance
-    return found == result.expected
-
-
-def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)

@@ -6,6 +6,7 @@ import pytest
 from groundup.base.errors import UserError
 from groundup.cli import lesson
 from groundup.cli.main import main
+from groundup.evals import reference
 
 SMALL = '''# %% [markdown]
 # # 01 · A small lesson
@@ -33,6 +34,7 @@ def small(tmp_path, monkeypatch):
         '[[result]]\nid = "x"\nlecture = "l"\nsettings = "s"\nexpected = 1\nkind = "exact"\n'
     )
     monkeypatch.setattr(lesson, "HOME", home)
+    monkeypatch.setattr(reference, "HOME", home)
     folder = tmp_path / "lessons"
     folder.mkdir()
     path = folder / "01_small.py"
