@@ -1,11 +1,17 @@
 """Every recipe that a preset can name: a plain dict from a name to its dataclass."""
 
 from groundup.recipes.digits import DigitsFromScratch
+from groundup.recipes.moons import Moons
+from groundup.recipes.my_text import MyText
 from groundup.recipes.pretrain import Pretrain
+from groundup.recipes.scalar_gpt import ScalarGPTJob
 from groundup.recipes.zero_to_chat import ZeroToChat
 
 RECIPES: dict[str, type] = {
     "digits-from-scratch": DigitsFromScratch,
+    "moons": Moons,
+    "my-text": MyText,
     "pretrain": Pretrain,
+    "scalar-gpt": ScalarGPTJob,
     "zero-to-chat": ZeroToChat,
 }

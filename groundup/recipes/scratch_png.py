@@ -61,7 +61,7 @@ def draw_boundary(
         x, y = points_N2[labels_N == kind].T
         axes.scatter(x, y, s=26, color=colour, edgecolor="white", linewidth=0.7, label=name, zorder=3)
     tidy(axes, "Where the network draws the line")
-    axes.legend(frameon=False, labelcolor=SOFT, loc="upper right")
+    axes.legend(facecolor=PAPER, edgecolor="none", framealpha=0.9, labelcolor=SOFT, loc="upper right")
     _write(figure, path)
 
 
