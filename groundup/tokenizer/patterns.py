@@ -22,14 +22,19 @@ Where each comes from:
 >>> compile_pattern(DIGITS).findall("It's 1234 dogs!")
 ['It', "'s", ' ', '1', '2', '3', '4', ' dogs', '!']
 
+`regex` follows the Unicode version of its release; under the four patterns above a character is what it was
+in the version that unicode_classes.py pins, so that a text has the same ids everywhere and for ever.
+
 What they do not do: find words in scripts without blanks. A Chinese sentence up to its comma is one piece.
 """
 
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
 
 import regex
 
 from groundup.base.errors import TokenizerError
+from groundup.tokenizer.unicode_classes import class_of
 
 GPT2 = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 
@@ -53,6 +58,21 @@ O200K = "|".join(
 DIGITS = CL100K.replace(r"\p{N}{1,3}+", r"\p{N}")
 
 PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K, "digits": DIGITS}
+
+# The same pieces, as others write them: here by tiktoken, 0.14 and older.
+_SPELLINGS = {pattern: name for name, pattern in PATTERNS.items()} | {
+    r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s""": "gpt2",
+    r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+""": "gpt2",
+}
+
+
+def name_of(pattern: str | None) -> str | None:
+    r"""The name of the pattern, if it is one of PATTERNS in any of its usual spellings, else None.
+
+    >>> name_of(CL100K), name_of(r"\S+|\s+")
+    ('cl100k', None)
+    """
+    return _SPELLINGS.get(pattern) if pattern else None
 
 
 @lru_cache(maxsize=16)
@@ -79,6 +99,10 @@ def split(pattern: str | None, text: str) -> list[str]:
     """
     if pattern is None:
         return [text] if text else []
+    if not text.isascii() and name_of(pattern):
+        seen = pinned(text)
+        if seen is not text:
+            return list(_cut(text, map(len, compile_pattern(pattern).findall(seen))))
     pieces: list[str] = compile_pattern(pattern).findall(text)
     if sum(map(len, pieces)) != len(text):
         skipped = compile_pattern(pattern).sub("", text)[:20]
@@ -87,3 +111,43 @@ def split(pattern: str | None, text: str) -> list[str]:
             r"alternative that takes what is left, such as |\s+|\S+ at its end."
         )
     return pieces
+
+
+def pinned(text: str) -> str:
+    """The text as the pinned Unicode version sees it; nearly always `text` itself.
+
+    A character that the installed `regex` puts into another class than unicode_classes.py is replaced by one
+    of the right class that all versions agree on. Only the four named patterns may look at the result: they
+    treat all characters of a class alike, but for a few in ASCII.
+    """
+    strange = set(text) - _AGREED
+    for character in list(strange):
+        if _class_by_regex(character) == class_of(character):
+            _AGREED.add(character)
+            strange.remove(character)
+    if not strange:
+        return text
+    return text.translate({ord(character): _SAMPLES[class_of(character)] for character in strange})
+
+
+_AGREED: set[str] = set()  # characters that `regex` and we see alike: memory, never behaviour
+_SAMPLES = "!Aa\u4e00\u03010 \n"  # one character of each class, in the order of their numbers
+
+
+def _class_by_regex(character: str) -> int:
+    found = _classes().match(character)
+    return int(found.lastgroup[1:]) if found and found.lastgroup else 0
+
+
+@cache
+def _classes() -> "regex.Pattern[str]":
+    return regex.compile(
+        r"(?P<c1>[\p{Lu}\p{Lt}])|(?P<c2>\p{Ll})|(?P<c3>\p{L})|(?P<c4>\p{M})|(?P<c5>\p{N})|(?P<c7>[\r\n])|(?P<c6>\s)"
+    )
+
+
+def _cut(text: str, lengths: Iterable[int]) -> Iterator[str]:
+    start = 0
+    for length in lengths:
+        yield text[start : start + length]
+        start += length
