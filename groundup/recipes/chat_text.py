@@ -57,11 +57,11 @@ def corpus(recipe: ZeroToChat, run: RunDir) -> Stage:
         "words": [WORD_LETTERS.start, WORD_LETTERS.stop, WORD_COUNT],
         "sources": names,
     }
+    archives = [wanted for wanted in map(source, names) if wanted.kind != "stdlib"]
     if not run.finished("corpus", inputs):  # a finished corpus needs no archives any more
         try:
-            for wanted in map(source, names):
-                if wanted.kind != "stdlib":
-                    fetch.archive(wanted)
+            for wanted in archives:
+                fetch.archive(wanted)
         except HashError:
             raise
         except FetchError as error:

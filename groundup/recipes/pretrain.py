@@ -5,7 +5,8 @@
 Each arrow is a stage of the run directory: it is skipped when nothing that it reads has changed, and training
 that was stopped goes on from its last save. The finished model lies in `model/` of the run directory.
 
-Used by the presets shakespeare-char (the course's text, one character a token) and my-text (yours).
+Used by the presets shakespeare-char, shakespeare-bpe and shakespeare-course (the course's text), gpt2-124m (a
+corpus from the web) and my-text (yours); pretrain_by_size.py sets all of it with one dial.
 Next: pretrain_stages.py, the stages one by one; zero_to_chat.py, which goes on to a chat model.
 """
 
@@ -17,6 +18,7 @@ from typing import Literal
 
 from groundup.base.errors import ConfigError
 from groundup.base.rundir import RunDir
+from groundup.data.web import WebConfig
 from groundup.models.transformer import TransformerConfig
 from groundup.train.fit import FitConfig
 from groundup.train.optim import OptimConfig
@@ -30,6 +32,7 @@ class DataConfig:
     source: str = "tiny-shakespeare"  # a name from `groundup data list`
     fallback: str = "shakespeare"  # used, and said so, if `source` cannot be fetched; "": none
     path: Path | None = None  # a file or folder of your own, instead of a source
+    web: WebConfig = field(default_factory=WebConfig)  # a corpus that is streamed, instead of either
     held_out: float = 0.1  # nanoGPT's share
 
     def __post_init__(self) -> None:
@@ -45,6 +48,7 @@ class TokenizerConfig:
 
     kind: Literal["auto", "chars", "bpe"] = "auto"
     vocab_size: int = 512  # of byte pairs: small models learn short tokens best
+    path: Path | None = None  # a tokenizer.json that was trained before, instead of training one
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class ModelConfig:
     bias: bool = False
     tie: bool = False
     dropout: float = 0.0
+    norm_eps: float = 1e-6
+    init_std: float | None = None  # None: 1/sqrt(fan-in); GPT-2's is 0.02
     zero_init_out: bool = True
 
     def __post_init__(self) -> None:
@@ -88,11 +94,24 @@ class Pretrain:
     def run(self, run_dir: RunDir) -> str:
         """Every stage in turn; returns what to tell the user."""
         from groundup.recipes import pretrain_stages as stages
+        from groundup.recipes import web_stages
 
-        text = stages.read(self.data, self.seed, run_dir)
-        tokenizer_stage, tokenizer = stages.train_tokenizer(self, run_dir, text)
-        tokens_stage = stages.tokenize(run_dir, text, tokenizer, tokenizer_stage)
-        train_stage = stages.train(self, run_dir, tokenizer, tokens_stage, text.start)
+        if self.data.web.dataset:
+            start = "\n"
+            tokenizer_stage, tokenizer = web_stages.train_tokenizer(self, run_dir)
+            tokens_stage = web_stages.tokenize(self, run_dir, tokenizer, tokenizer_stage)
+        else:
+            text = stages.read(self.data, self.seed, run_dir)
+            start = text.start
+            tokenizer_stage, tokenizer = stages.train_tokenizer(self, run_dir, text)
+            tokens_stage = stages.tokenize(run_dir, text, tokenizer, tokenizer_stage)
+        train_stage = stages.train(self, run_dir, tokenizer, tokens_stage, start)
         if train_stage is None:
             return "Stopped, and everything is saved. The same command carries on from there."
         return stages.report(self, run_dir, tokenizer, tokens_stage, train_stage)
+
+    def dry_run(self) -> str:
+        """What `run` would build: shapes, cost, memory and whether it is there, one batch; nothing is fetched."""
+        from groundup.recipes.dry_run import describe
+
+        return describe(self)

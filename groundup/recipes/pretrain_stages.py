@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -34,6 +34,7 @@ from groundup.evals.bits_per_byte import bits_per_byte
 from groundup.infer.continuation import write_on
 from groundup.infer.sampling import SamplingParams
 from groundup.models.transformer import Transformer, TransformerConfig
+from groundup.recipes.memory_estimate import memory_there, refuse, training_need
 from groundup.recipes.report_data import CHARTS, duration
 from groundup.recipes.report_png import draw_curves
 from groundup.tokenizer.bpe import BytePairTokenizer
@@ -46,7 +47,7 @@ from groundup.train.objective import cross_entropy
 from groundup.weights import checkpoint
 
 if TYPE_CHECKING:
-    from groundup.recipes.pretrain import DataConfig, Pretrain
+    from groundup.recipes.pretrain import DataConfig, Pretrain, TokenizerConfig
 
 BOS = "<|bos|>"  # before each document, where there are several
 WHOLE_DOCUMENTS = 20  # from so many documents on, whole ones are held out; below, the end of the text
@@ -123,17 +124,33 @@ def _cut(texts: list[str], share: float) -> tuple[list[str], list[str]]:
 def train_tokenizer(recipe: Pretrain, run_dir: RunDir, text: Text) -> tuple[Stage, Tokenizer]:
     """Characters of the whole text (so that none is unknown later), or byte pairs of the training part."""
     config = recipe.tokenizer
-    stage = run_dir.stage("tokenizer", {"text": text.digest, **asdict(config)})
+    stage = run_dir.stage("tokenizer", {"text": text.digest, **what_makes(config)})
     if not stage.done:
         specials = (BOS,) if len(text.train) > 1 else ()
         alphabet = sorted(set().union(*text.train, *text.held_out))
-        if config.kind == "chars" or (config.kind == "auto" and len(alphabet) <= 256):
+        if config.path is None and (
+            config.kind == "chars" or (config.kind == "auto" and len(alphabet) <= 256)
+        ):
             trained: Tokenizer = CharTokenizer("".join(alphabet), specials)
         else:
-            trained = BytePairTokenizer.train(text.train, vocab_size=config.vocab_size, specials=specials)
+            trained = make_tokenizer(config, text.train, specials=specials)
         trained.save(stage.dir / "tokenizer.json")
         stage.finish(vocab_size=trained.vocab_size, fingerprint=trained.fingerprint)
     return stage, load_tokenizer(stage.dir)
+
+
+def what_makes(config: TokenizerConfig) -> dict[str, Any]:
+    """The settings that a tokenizer is made from; one that is named counts by what it does."""
+    if config.path is None:
+        return asdict(config)
+    return {"fingerprint": load_tokenizer(config.path).fingerprint}
+
+
+def make_tokenizer(config: TokenizerConfig, texts: Iterable[str], *, specials: Sequence[str]) -> Tokenizer:
+    """The tokenizer that was trained before, if one is named, else byte pairs of these texts."""
+    if config.path is not None:
+        return load_tokenizer(config.path)
+    return BytePairTokenizer.train(texts, vocab_size=config.vocab_size, specials=specials)
 
 
 def tokenize(run_dir: RunDir, text: Text, tokenizer: Tokenizer, tokenizer_stage: Stage) -> Stage:
@@ -170,9 +187,14 @@ def train(
     batches = WindowBatches(
         tokens, context_len=context_len, batch_size=recipe.batch_size, seed=derive(recipe.seed, "batches")
     )
+    config, device = transformer_config(recipe, tokenizer.vocab_size), pick_device(recipe.device)
+    need = training_need(config, rows=recipe.batch_size, optim=recipe.optim, fit=recipe.fit)
+    refuse(
+        need, memory_there(device), what="This training",
+        todo="Lower batch_size and raise fit.accumulate as much, set fit.recompute, or take a smaller model.",
+    )  # fmt: skip
     torch.manual_seed(derive(recipe.seed, "init"))
-    config = TransformerConfig(vocab_size=tokenizer.vocab_size, **asdict(recipe.model))
-    model = Transformer(config).to(pick_device(recipe.device))
+    model = Transformer(config).to(device)
 
     def evaluate(net: nn.Module) -> dict[str, float]:
         scores = [
@@ -211,6 +233,11 @@ def train(
         parameters=sum(p.numel() for p in model.parameters()),
     )
     return stage
+
+
+def transformer_config(recipe: Pretrain, vocab_size: int) -> TransformerConfig:
+    """The recipe's model with the tokenizer's vocabulary."""
+    return TransformerConfig(vocab_size=vocab_size, **asdict(recipe.model))
 
 
 def spread(tokens: np.ndarray, wanted: int, pieces: int = 16) -> list[np.ndarray]:

@@ -5,7 +5,7 @@
 
 Each arrow is a stage of the run directory: it is skipped when nothing that it reads has changed, and a
 training stage that was stopped goes on from its last save, bit for bit. Lengths are in steps, not in
-minutes, so that a run can be repeated; on two cores of 2020s make they come to about eleven minutes.
+minutes, so that a run can be repeated; on two cores of 2020s make they come to less than ten minutes.
 
 The result is an assistant for a small domain: sums by calculator, spelling, counting letters, 127 facts (and
 saying so when it does not know), small talk in English and Chinese, and two-digit addition in the head,

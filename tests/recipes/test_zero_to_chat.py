@@ -163,7 +163,8 @@ def test_a_changed_setting_repeats_only_what_follows(finished, tmp_path):
     before = times(out)
     run(recipe(**{"reinforce.steps": 4}), out)
     changed = {name for name, when in times(out).items() if when != before[name]}
-    assert changed == {"reinforce", "scores", "control", "scores_control"}
+    # What reinforcement asks in training is no untrained wording any more, so all three exams are new.
+    assert changed == {"reinforce", "control", "scores_before", "scores", "scores_control"}
     assert any(path.name.startswith("reinforce-") for path in (out / "replaced").iterdir())  # nothing is lost
     assert weights(out) != weights(finished[0])
 
@@ -225,6 +226,13 @@ def test_without_a_network_it_reads_the_manual_and_says_so(tmp_path, monkeypatch
     assert "Going on with stdlib-text instead" in events
     chosen = corpus_of(tmp_path / "chosen")  # asked for, it is not missing
     assert chosen["sources"] == ["stdlib-text"] and chosen["missing"] == ""
+
+
+def test_a_finished_corpus_needs_no_network(tmp_path, monkeypatch):
+    first = corpus_of(tmp_path, **{"corpus.sources": ("stdlib-text",)})
+    monkeypatch.setattr(RunDir, "finished", lambda *_: True)  # as if its archive had been fetched once
+    monkeypatch.setattr(fetch, "archive", raising(FetchError("no network here.")))
+    assert corpus_of(tmp_path, **{"corpus.sources": ("stdlib-text",)}) == first
 
 
 def test_a_wrong_hash_or_name_is_not_replaced_by_other_text(tmp_path, monkeypatch):
