@@ -1,4 +1,4 @@
-"""The claims of the autograd floor: scalars against micrograd and PyTorch, arrays against PyTorch.
+"""The claims of the autograd floor: scalars against micrograd and against PyTorch.
 
     python -m benchmarks.autograd --peer DIR         DIR: a checkout of github.com/karpathy/micrograd
 
@@ -11,7 +11,7 @@ untimed. What was in memory before is frozen, so that nobody's collector walks o
 
 At the end all engines must have the loss that the notebook prints, or nothing is claimed.
 
-Next: autograd_engines.py, the contenders.
+Next: autograd_engines.py, the contenders; autograd_digits.py, the array engine.
 """
 
 import argparse
@@ -60,8 +60,6 @@ class Effort:
     shipped: int = 3  # of these, with the collector as shipped
     gpt_runs: int = 5
     gpt_steps: int = 1000
-    digits_rounds: int = 7
-    digits_steps: int = 10
     compile_runs: int = 3
 
 
@@ -89,7 +87,6 @@ def measure(peer: Path, effort: Effort) -> Result:
     claims = [
         *moons_claims(engine, nn, effort),
         *gpt_claims(effort),
-        digits_claim(effort),
         *compile_claims(effort),
     ]
     return Result(
@@ -183,7 +180,7 @@ def moons_claims(engine: Any, nn: Any, effort: Effort) -> list[Claim]:
     whole = statistics.mean(blocks["shipped"]) * effort.blocks * effort.block / 1e3
     return [
         claim("moons-eager-vs-micrograd", "moons, eager Value", "eager", "shipped", stock, few),
-        claim("moons-eager-vs-micrograd.gc-off", "moons, eager, collector off", "eager_off", "off", stock_off),
+        claim("moons-eager-vs-micrograd.gc-off", "the same, collector off", "eager_off", "off", stock_off),
         claim("moons-replay-vs-micrograd", "moons, replay", "replay", "shipped", stock, few + excluded),
         claim("moons-replay-vs-micrograd.gc-off", "moons, replay", "replay", "off", stock_off, excluded),
         claim("moons-replay-vs-torch", "moons, replay", "replay", "torch", tensors_64, excluded),
@@ -207,7 +204,7 @@ def agree(losses: dict[str, float], *, complete: bool) -> None:
         raise DataError(f"the last loss should be {expected}, and is {wrong}. Nothing is claimed.")
 
 
-# ---- scalar GPT, digits, compilation ----
+# ---- scalar GPT, compilation ----
 
 
 def gpt_claims(effort: Effort) -> list[Claim]:
@@ -223,33 +220,9 @@ def gpt_claims(effort: Effort) -> list[Claim]:
         Claim(
             "scalar-gpt", f"scalar GPT, 4,192 parameters, {effort.gpt_steps:,} steps with recording", "CPU s",
             statistics.median(seconds), n=len(seconds), spread=spread(seconds),
-            note=f"median, fastest, slowest run; Numba was loaded; mean of the last 100 losses {loss:.3f} nats",
+            note=f"median, fastest, slowest run; Numba was loaded; last 100 losses {loss:.3f} nats",
         )
     ]  # fmt: skip
-
-
-def digits_claim(effort: Effort) -> Claim:
-    """The network of digits-from-scratch on arrays and on tensors."""
-    ours = engines.ArrayDigits(128)
-    theirs = engines.TorchDigits(ours)
-    rounds: tuple[list[float], list[float]] = ([], [])
-    for number in range(effort.digits_rounds + 1):  # the first round warms up
-        steps = range(number * effort.digits_steps, (number + 1) * effort.digits_steps)
-        losses = []
-        for contender, medians in zip((ours, theirs), rounds, strict=True):
-            seconds, loss = timed(contender, steps, collector=True)
-            losses.append(loss)
-            if number:
-                medians.append(1e3 * statistics.median(seconds))
-    if abs(losses[0] - losses[1]) > 0.02 * abs(losses[1]):
-        raise DataError(f"arrays and tensors do not train alike: losses {losses}. Nothing is claimed.")
-    mine, their = (statistics.median(medians) for medians in rounds)
-    return Claim(
-        "digits-array-vs-torch", "digits on arrays, batch 128", "CPU ms a step", mine, theirs=their,
-        ratio=smaller_is_better(mine, their), n=effort.digits_rounds, spread=spread(rounds[0]),
-        peer="PyTorch, float32, 1 thread",
-        note=f"median of {effort.digits_rounds} rounds of {effort.digits_steps} steps; lowest and highest round",
-    )  # fmt: skip
 
 
 FIRST_USE = """

@@ -3,9 +3,6 @@
 The moons demo is micrograd's demo.ipynb, line by line: 100 points, MLP(2, [16, 16, 1]), max-margin loss, L2
 penalty 1e-4, plain gradient descent with the rate 1 - 0.9 k / 100. `ValueMoons` runs it on any engine with
 micrograd's interface, so on micrograd itself and on ours; the others do the same sums.
-
-The digits are those of the recipe digits-from-scratch: two convolutions of stride 2, a linear layer, AdamW,
-batches of 128 pictures; the pictures are noise here, which costs the same.
 """
 
 import importlib
@@ -17,17 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from groundup.autograd.array_functions import cross_entropy
-from groundup.autograd.array_optim import AdamW
 from groundup.autograd.nn import MLP
 from groundup.autograd.pick import Index
 from groundup.autograd.replay import Replay
 from groundup.autograd.scalar_gpt import ScalarGPT, ScalarGPTConfig
 from groundup.base.errors import DataError
 from groundup.data.moons import moons
-from groundup.recipes.digits import DigitNet, DigitsModel
 
 SEED, STEPS = 1337, 100  # the course's
 LAST_LOSS = 0.010978370135492717  # of step 99, as demo.ipynb prints it
@@ -122,49 +115,6 @@ class TorchMoons:
                 assert p.grad is not None, "backward has just filled it"
                 p.sub_(p.grad, alpha=rate(k))
                 p.grad = None
-        return loss.item()
-
-
-class ArrayDigits:
-    """Digits on our arrays."""
-
-    def __init__(self, batch_size: int):
-        rng = np.random.default_rng(SEED)
-        self.images = rng.standard_normal((batch_size, 1, 28, 28), dtype=np.float32)
-        self.labels = rng.integers(0, 10, batch_size)
-        self.net = DigitNet(DigitsModel(), 28, rng)
-        self.optimizer = AdamW(self.net.parameters(), weight_decay=0.01)
-
-    def step(self, k: int) -> float:
-        loss = cross_entropy(self.net(self.images), self.labels)
-        loss.backward()
-        self.optimizer.step(1e-3)
-        return loss.item()
-
-
-class TorchDigits:
-    """The same network with the same weights, images and optimizer in PyTorch."""
-
-    def __init__(self, like: ArrayDigits):
-        self.images, self.labels = torch.tensor(like.images), torch.tensor(like.labels)
-        net = like.net
-        self.convs = [
-            (torch.tensor(conv.weight.data), torch.tensor(conv.bias.data.reshape(-1)))
-            for conv in (net.conv_1, net.conv_2)
-        ]
-        assert net.head.bias is not None, "Linear has a bias unless told otherwise"
-        self.head = torch.tensor(net.head.weight.data.T.copy()), torch.tensor(net.head.bias.data)
-        parameters = [p.requires_grad_() for pair in (*self.convs, self.head) for p in pair]
-        self.optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)
-
-    def step(self, k: int) -> float:
-        x = self.images
-        for weight, bias in self.convs:
-            x = F.conv2d(x, weight, bias, stride=2, padding=2).relu()
-        loss = F.cross_entropy(F.linear(x.flatten(1), *self.head), self.labels)
-        loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
         return loss.item()
 
 
