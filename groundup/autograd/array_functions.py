@@ -136,28 +136,29 @@ def conv2d(images: Any, kernels: Array, *, stride: int = 1, pad: int = 0) -> Arr
     span = _span(a, w, stride, pad)
     (_, C, H, W), (F, _, K, _) = a.shape, w.shape
     down, across = (slice(0, length, stride) for length in span)
-    padded = np.pad(a.transpose(1, 0, 2, 3), ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    # Memory runs along the batch, so that every pixel of a window is a long piece to copy, and to add to.
+    padded = np.pad(a.transpose(1, 2, 3, 0), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     shifts = [(i, j) for i in range(K) for j in range(K)]
 
     def pixels(of: np.ndarray, i: int, j: int) -> np.ndarray:
-        """[C, B, H', W'], a view: the pixel at place (i, j) of every window."""
-        return of[:, :, i : i + span[0], j : j + span[1]][:, :, down, across]
+        """[C, H', W', B], a view: the pixel at place (i, j) of every window."""
+        return of[:, i : i + span[0], j : j + span[1]][:, down, across]
 
-    windows = np.stack([pixels(padded, i, j) for i, j in shifts], axis=1)  # [C, K * K, B, H', W']
+    windows = np.stack([pixels(padded, i, j) for i, j in shifts], axis=1)  # [C, K * K, H', W', B]
     columns, rows = windows.reshape(C * K * K, -1), w.reshape(F, -1)
     out = compute("conv2d", product, rows, columns)
 
     def by_kernels(g: np.ndarray) -> np.ndarray:
-        return product(g.transpose(1, 0, 2, 3).reshape(F, -1), columns.T).reshape(w.shape)
+        return product(g.transpose(1, 2, 3, 0).reshape(F, -1), columns.T).reshape(w.shape)
 
     def by_images(g: np.ndarray) -> np.ndarray:
-        back = product(rows.T, g.transpose(1, 0, 2, 3).reshape(F, -1)).reshape(windows.shape)
+        back = product(rows.T, g.transpose(1, 2, 3, 0).reshape(F, -1)).reshape(windows.shape)
         total = np.zeros_like(padded)
         for number, (i, j) in enumerate(shifts):  # a pixel lies in up to K * K windows: it gets the sum
             pixels(total, i, j)[...] += back[:, number]
-        return total[:, :, pad : pad + H, pad : pad + W].transpose(1, 0, 2, 3)
+        return total[:, pad : pad + H, pad : pad + W].transpose(3, 0, 1, 2)
 
-    out = out.reshape(F, *windows.shape[2:]).transpose(1, 0, 2, 3)
+    out = out.reshape(F, *windows.shape[2:]).transpose(3, 0, 1, 2)
     return result("conv2d", out, (kernels, by_kernels), (images, by_images))
 
 

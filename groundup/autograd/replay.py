@@ -1,4 +1,4 @@
-"""Record a function of Values once, then replay it thousands of times faster.
+"""Record a function of Values once, then replay it hundreds of times faster.
 
     step = Replay(loss, parameters=model.parameters())      # loss(xs, ys) -> Value
     for k in range(100):

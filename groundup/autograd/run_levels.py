@@ -9,7 +9,8 @@ the loop. So the sums have the rounding of run_loop.py to the last bit. exp, log
 computed one element at a time by Python's `math`, because NumPy's own differ in the last bit from machine to
 machine; networks have few of them beside + and *.
 
-About ten times slower than the compiled loop, and ten times faster than the loop in Python.
+On the moons demo (65,000 operations) 24 times slower than the compiled loop, and 5 times faster than the
+loop in Python.
 
 Next: replay.py, which chooses a runner.
 """

@@ -21,12 +21,14 @@ from types import TracebackType
 import groundup
 from groundup.base.errors import UserError, suggest
 
-COMMANDS = {  # name: what it does; the module is groundup.cli.<name>
+COMMANDS = {  # name: what it does; the module is in groundup.cli
     "run": "run a recipe: corpus, tokenizer, training, all of it",
     "chat": "talk to a model that you trained",
     "generate": "continue a prompt",
     "data": "list, fetch and check the texts to learn from",
     "inspect": "what is in a run or a checkpoint, and whether it is whole",
+    "plot": "the curves of runs: loss, learning rate, gradient norm, tokens a second",
+    "lr-find": "how large the learning rate may be, in one short run",
     "graph": "a computation as a picture, every value with its gradient",
     "lesson": "the course: list the lessons, run them, check their numbers",
     "doctor": "what this machine has, and what is wrong with it",
@@ -109,12 +111,17 @@ def _dispatch(words: list[str]) -> int:
         raise UserError(
             f"`groundup {name}` ({COMMANDS[name]}) is not built yet. There today: {', '.join(existing())}."
         )
-    return importlib.import_module(f"groundup.cli.{name}").main(rest) or 0
+    return importlib.import_module(module_of(name)).main(rest) or 0
 
 
 def existing() -> list[str]:
     """The commands that have a file today."""
-    return [name for name in COMMANDS if importlib.util.find_spec(f"groundup.cli.{name}")]
+    return [name for name in COMMANDS if importlib.util.find_spec(module_of(name))]
+
+
+def module_of(name: str) -> str:
+    """The module of a command: `lr-find` is in lr_find.py."""
+    return f"groundup.cli.{name.replace('-', '_')}"
 
 
 def usage() -> str:

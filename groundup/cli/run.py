@@ -19,6 +19,7 @@ from groundup.base.config import from_dict, load_toml, to_dict, to_toml
 from groundup.base.errors import ConfigError, DataError, FetchError, TokenizerError, suggest
 
 USAGE = """usage: groundup run PRESET [--section.setting VALUE ...] [--out DIR] [--update] [--dry] [--help]
+       groundup run PRESET [...] --dry-run
        groundup run --list
 
 PRESET is a name from --list, or a TOML file with `recipe = "name"` and the settings to change.
@@ -26,6 +27,7 @@ PRESET is a name from --list, or a TOML file with `recipe = "name"` and the sett
   --out DIR   the run directory (default: runs/PRESET); an unfinished run there is carried on
   --update    carry on there although the settings changed: only the stages that they touch run again
   --dry       print every setting, resolved, and stop
+  --dry-run   print what would be built (shapes, cost, memory, a batch), fetching nothing, and stop
 
 `groundup run PRESET --help` lists every setting of that preset."""
 
@@ -54,12 +56,25 @@ def main(words: Sequence[str]) -> int:
     own.add_argument("--out", type=Path, default=Path("runs") / preset.name)
     own.add_argument("--update", action="store_true")
     own.add_argument("--dry", action="store_true")
+    own.add_argument("--dry-run", action="store_true")
     flags, rest = own.parse_known_args(words[1:])
     settings = with_flags(preset, rest)
     if flags.dry:
         print(to_toml({"recipe": preset.recipe, **to_dict(settings)}), end="")
         return 0
+    if flags.dry_run:
+        print(plan_of(preset.recipe, settings))
+        return 0
     return execute(preset.recipe, settings, flags.out, update=flags.update)
+
+
+def plan_of(recipe: str, settings: Any) -> str:
+    """What the recipe says that it would build. Raises ConfigError if it cannot say."""
+    if not hasattr(settings, "dry_run"):
+        raise ConfigError(
+            f"The recipe {recipe} has no dry run. --dry prints its settings; --dry-run is for pretraining."
+        )
+    return settings.dry_run()
 
 
 def execute(recipe: str, settings: Any, out: Path, *, update: bool = False) -> int:

@@ -1,15 +1,15 @@
 """Token shards from a stream that nobody wants to read twice: written so that they can go on after a kill.
 
 `write_shards` starts again when it is cut off, which costs a minute of a book and a day of the web. Here the
-two files of each shard grow in place, under a name that nobody opens, and every so many documents
-progress.json says how far they and the stream are, after the disk has them. Going on means: cut the files
-back to what it says, put the stream back to where it says. So documents are neither lost nor read twice, and
-the finished shards are byte for byte those of a process that was never stopped.
+two files of each shard grow in place, without the manifest that would make them shards, and every so many
+documents progress.json says how far they and the stream are, after the disk has them. Going on means: cut the
+files back to what it says, put the stream back to where it says. So documents are neither lost nor read
+twice, and the finished shards are byte for byte those of a process that was never stopped.
 
-    corpus.growing/                  corpus/
-      progress.json                    (renamed when complete)
-      train/tokens.bin offsets.bin     train/    tokens.bin offsets.bin manifest.json
-      held_out/ ...                    held_out/ ...
+    corpus/
+      progress.json                       until all is complete
+      train/     tokens.bin offsets.bin   and then manifest.json
+      held_out/  tokens.bin offsets.bin   and then manifest.json
 
 Next: web.py, the stream that this is for.
 """
@@ -62,39 +62,37 @@ def collect(
     Raises DataError if the stream ends before a side has a token, or if something else was begun at `path`.
     """
     path = Path(path)
-    if not path.exists():
-        growing = path.with_name(f"{path.name}.growing")
+    if (path / PROGRESS).exists() or not all((path / side / "manifest.json").exists() for side in most):
         same = {"vocab_size": vocab_size, "tokenizer": tokenizer_fingerprint, "most": dict(most)}
-        with disk_errors(growing):
-            sides = _begun(growing, stream, same)
-            first = sides[next(iter(most))]
-            while first.tokens < most[next(iter(most))] and (documents := stream.take(CHUNK)):
+        with disk_errors(path):
+            sides = _begun(path, stream, same)
+            main = next(iter(most))
+            while sides[main].tokens < most[main] and (documents := stream.take(CHUNK)):
                 for document, ids in zip(documents, encode([d.text for d in documents]), strict=True):
                     side = side_of(document.id)
                     if sides[side].tokens < most[side]:
                         sides[side].add(ids)
                 marks = {side: shards.mark() for side, shards in sides.items()}
-                write_json(growing / PROGRESS, {"same": same, "sides": marks, "place": stream.place()})
-                tell(first.tokens)
+                write_json(path / PROGRESS, {"same": same, "sides": marks, "place": stream.place()})
+                tell(sides[main].tokens)
             for shards in sides.values():
                 shards.finish(tokenizer_fingerprint)
-            os.replace(growing, path)
-    (path / PROGRESS).unlink(missing_ok=True)
+            (path / PROGRESS).unlink()
     return {side: TokenShards.open(path / side, tokenizer_fingerprint=tokenizer_fingerprint) for side in most}
 
 
-def _begun(growing: Path, stream: Stream, same: Mapping[str, Any]) -> "dict[str, GrowingShards]":
+def _begun(path: Path, stream: Stream, same: Mapping[str, Any]) -> "dict[str, GrowingShards]":
     """The sides as progress.json knows them, and the stream put there; new ones if nothing was begun."""
-    if not (growing / PROGRESS).exists():
-        return {side: GrowingShards(growing / side, same["vocab_size"]) for side in same["most"]}
-    progress = read_json(growing / PROGRESS)
+    if not (path / PROGRESS).exists():
+        return {side: GrowingShards(path / side, same["vocab_size"]) for side in same["most"]}
+    progress = read_json(path / PROGRESS)
     if changes := diff(progress["same"], same):
         raise DataError(
-            f"{growing} was begun with other settings ({'; '.join(changes)}). Delete it to start again."
+            f"{path} was begun with other settings ({'; '.join(changes)}). Delete it to start again."
         )
     stream.go_to(progress["place"])
     marks = progress["sides"]
-    return {side: GrowingShards(growing / side, same["vocab_size"], marks[side]) for side in same["most"]}
+    return {side: GrowingShards(path / side, same["vocab_size"], marks[side]) for side in same["most"]}
 
 
 class GrowingShards:

@@ -4,6 +4,7 @@ from groundup.recipes.digits import DigitsFromScratch
 from groundup.recipes.moons import Moons
 from groundup.recipes.my_text import MyText
 from groundup.recipes.pretrain import Pretrain
+from groundup.recipes.pretrain_by_size import PretrainBySize
 from groundup.recipes.scalar_gpt import ScalarGPTJob
 from groundup.recipes.zero_to_chat import ZeroToChat
 
@@ -12,6 +13,7 @@ RECIPES: dict[str, type] = {
     "moons": Moons,
     "my-text": MyText,
     "pretrain": Pretrain,
+    "pretrain-by-size": PretrainBySize,
     "scalar-gpt": ScalarGPTJob,
     "zero-to-chat": ZeroToChat,
 }

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 from groundup.base.errors import ConfigError
-from groundup.base.rundir import RunDir
+from groundup.base.rundir import RunDir, Stage
 from groundup.data.web import WebConfig
 from groundup.models.transformer import TransformerConfig
+from groundup.tokenizer.protocol import Tokenizer
 from groundup.train.fit import FitConfig
 from groundup.train.optim import OptimConfig
 from groundup.train.schedule import ScheduleConfig
@@ -93,25 +94,31 @@ class Pretrain:
 
     def run(self, run_dir: RunDir) -> str:
         """Every stage in turn; returns what to tell the user."""
+        return self.learn(run_dir, *self.prepare(run_dir))
+
+    def prepare(self, run_dir: RunDir) -> tuple[Tokenizer, Stage, str]:
+        """The tokenizer, the stage with the tokens, and what a sample begins with."""
         from groundup.recipes import pretrain_stages as stages
         from groundup.recipes import web_stages
 
         if self.data.web.dataset:
-            start = "\n"
             tokenizer_stage, tokenizer = web_stages.train_tokenizer(self, run_dir)
-            tokens_stage = web_stages.tokenize(self, run_dir, tokenizer, tokenizer_stage)
-        else:
-            text = stages.read(self.data, self.seed, run_dir)
-            start = text.start
-            tokenizer_stage, tokenizer = stages.train_tokenizer(self, run_dir, text)
-            tokens_stage = stages.tokenize(run_dir, text, tokenizer, tokenizer_stage)
+            return tokenizer, web_stages.tokenize(self, run_dir, tokenizer, tokenizer_stage), "\n"
+        text = stages.read(self.data, self.seed, run_dir)
+        tokenizer_stage, tokenizer = stages.train_tokenizer(self, run_dir, text)
+        return tokenizer, stages.tokenize(run_dir, text, tokenizer, tokenizer_stage), text.start
+
+    def learn(self, run_dir: RunDir, tokenizer: Tokenizer, tokens_stage: Stage, start: str) -> str:
+        """Train on the tokens, and report."""
+        from groundup.recipes import pretrain_stages as stages
+
         train_stage = stages.train(self, run_dir, tokenizer, tokens_stage, start)
         if train_stage is None:
             return "Stopped, and everything is saved. The same command carries on from there."
         return stages.report(self, run_dir, tokenizer, tokens_stage, train_stage)
 
     def dry_run(self) -> str:
-        """What `run` would build: shapes, cost, memory and whether it is there, one batch; nothing is fetched."""
+        """What `run` would build: shapes, cost, memory and whether it fits, a batch; nothing is fetched."""
         from groundup.recipes.dry_run import describe
 
         return describe(self)

@@ -1,0 +1,74 @@
+"""`groundup plot`: the curves of one or several runs, as a picture, in the terminal, or for TensorBoard.
+
+It only reads the event logs, so a run that is still going can be drawn.
+
+Next: train/curves.py, what is in a log; recipes/curves_figure.py, how it is drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groundup.base.log import sparkline
+
+if TYPE_CHECKING:
+    from groundup.train.curves import Curves
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command with these words."""
+    asked = _parser().parse_args(words)
+
+    from groundup.recipes.curves_figure import write_figure
+    from groundup.train.curves import read_curves
+
+    curves = read_curves(asked.runs, asked.stage)
+    print("\n".join(table(curves)))
+    if asked.tensorboard:
+        from groundup.train.tensorboard import export
+
+        print(f"\n{export(asked.runs, asked.tensorboard):,} points: tensorboard --logdir {asked.tensorboard}")
+        if asked.out is None:
+            return 0
+    out = asked.out or (asked.runs[0] / "curves.png" if len(asked.runs) == 1 else Path("curves.png"))
+    write_figure(out, curves)
+    print(f"\ndrawn in {out}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="groundup plot",
+        description="Loss, learning rate, gradient norm and tokens a second of runs, finished or not.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run directory; several are drawn over each other"
+    )
+    add("--stage", help="only this training stage, such as pretrain (default: all)")
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="a .png or .svg (default: curves.png, of one run in its folder)",
+    )
+    add("--tensorboard", type=Path, metavar="DIR", help="write the same figures for TensorBoard instead")
+    return parser
+
+
+def table(curves: Sequence[Curves]) -> Iterator[str]:
+    """A line for each stage of each run: its steps, its loss from first to last, its speed."""
+    names = [each.name or "training" for each in curves]
+    width = max(map(len, names))
+    for each, name in zip(curves, names, strict=True):
+        values = [value for _, value in each.loss]
+        held_out = f"  held out {each.held_out[-1][1]:.3f}" if each.held_out else ""
+        speed = each.tokens_per_second[-1][1]
+        yield (
+            f"{name:<{width}}  step {each.loss[-1][0]:>6,}  loss {values[0]:.3f} {sparkline(values, 24)} "
+            f"{values[-1]:.3f}{held_out}  {speed:,.0f} tokens/s"
+        )
