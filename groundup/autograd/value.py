@@ -271,24 +271,25 @@ def _live(result: Value) -> dict[int, Value]:
 
     Raises GraphError where an operand is younger than its result.
     """
-    found: dict[int, Value] = {}
-    todo = [result] if result._a is not None else []
+    found = {result._born: result} if result._a is not None else {}
+    todo = list(found.values())
     while todo:
         v = todo.pop()
-        born = v._born
-        found[born] = v
         v.grad = 0.0
+        born = v._born
         if v._da:
             a = v._a
             if a._born >= born:
                 raise younger(a, v)
             if a._a is not None and a._born not in found:
+                found[a._born] = a
                 todo.append(a)
-        b = v._b
-        if b is not None and v._db:
+        if v._db:  # 0 where there is no second operand
+            b = v._b
             if b._born >= born:
                 raise younger(b, v)
             if b._a is not None and b._born not in found:
+                found[b._born] = b
                 todo.append(b)
     return found
 
