@@ -122,7 +122,7 @@ def _operand(rng: random.Random, split: Split) -> int:
 
 def _draw(op: Operator, rng: random.Random, part: Part) -> str:
     u = rng.random()
-    if u < 0.08:
+    if u < 0.13:
         return table.STORY[op].draw(rng, part)
     kinds: tuple[tuple[Frames, Frames], ...] = (
         (table.CARRY_SYMBOLIC, table.SYMBOLIC[op]),
@@ -131,7 +131,7 @@ def _draw(op: Operator, rng: random.Random, part: Part) -> str:
         (table.CARRY_NOUN, table.NOUN[op]),
         (table.CARRY_VERB, table.VERB[op]),
     )
-    carry, expression = kinds[0 if u < 0.28 else 1 if u < 0.56 else 2 if u < 0.78 else 3 if u < 0.88 else 4]
+    carry, expression = kinds[0 if u < 0.31 else 1 if u < 0.58 else 2 if u < 0.79 else 3 if u < 0.89 else 4]
     return combine(carry, expression, rng, part)
 
 

@@ -285,6 +285,7 @@ CARRY_SYMBOLIC = Frames("""
     {x}
     {x}
     {x}?
+    calculator: {x}
     {x} ?
     {x} =
     {x}=
@@ -307,7 +308,6 @@ CARRY_SYMBOLIC = Frames("""
     ? = {x}
     calc {x}
     calc: {x}
-    calculator: {x}
     math: {x}
     maths: {x}
     eval {x}
@@ -325,6 +325,9 @@ CARRY = Frames("""
     [What is|What's|Whats|What’s|Wat is|What s] {x}?
     [What is|What's] {x} [equal to|equals|going to be|in numbers]?
     What does {x} [equal|make|give|come to|add up to|amount to|give us|yield|come out to|work out to|result in|evaluate to]?
+    Use [your|the|a] calculator[ for|: | to do| to find| to get| to work out] {x}.
+    Use [your|the] [tool|calculator tool|calc] [for|on|to compute] {x}.
+    With [your|the|a] calculator, [what is|do|compute|how much is] {x}?
     What [will|would|does|should|could] {x} [be|give|make|give me|come to]?
     What [would be|will be] {x}?
     How much is {x}?
@@ -372,9 +375,6 @@ CARRY = Frames("""
     [Math|Maths|Arithmetic|Homework|Calculation|Quiz] [question|problem|time|exercise|task|help][: |. |, ]{x}[?|]
     [Here is|Here's|This is|I have] a [sum|calculation|problem|maths problem|math problem|question|number problem][ for you|]: {x}[.|?|]
     My [homework|teacher|book|exercise|worksheet] [says|asks|has|wants][:|] {x}[.|?|]
-    Use [your|the|a] calculator[ for|: | to do| to find| to get| to work out] {x}.
-    Use [your|the] [tool|calculator tool|calc] [for|on|to compute] {x}.
-    With [your|the|a] calculator, [what is|do|compute|how much is] {x}?
     [Check|Verify] for me[:| what is|] {x}[?|.]
     I'm trying to [calculate|work out|find|figure out|do|solve] {x}.
     I am [stuck|stuck on|not sure about|unsure about|confused about] {x}.
@@ -438,6 +438,7 @@ CARRY_NOUN = Frames("""
     [What is|What's|Whats] {x}?
     [What is|What's] {x}[ equal to| then| please| exactly|]?
     [What|Which] number is {x}?
+    Use [the|your] calculator to [find|get|compute|work out] {x}.
     What [will|would|might] {x} be?
     What would be {x}?
     [Find|Calculate|Compute|Determine|Give|Evaluate|Get|Work out|Figure out|State|Write|Return|Report] {x}.
@@ -462,7 +463,6 @@ CARRY_NOUN = Frames("""
     {x} [equals|is equal to] [what|?|which number]
     [May|Can|Could] I [know|have|get] {x}?
     Help me [find|calculate|get|work out|with] {x}.
-    Use [the|your] calculator to [find|get|compute|work out] {x}.
     [Homework|Maths|Math|Quiz|Exercise]: [find|what is|calculate|] {x}[.|?]
     Would you mind [calculating|telling me|finding|working out] {x}?
     What number [does one get|do you get|would you get] for {x}?
@@ -481,6 +481,8 @@ CARRY_VERB = Frames("""
     {x}
     {x}.
     {x}!
+    [Use|Take] [the|your|a] calculator [to|and] {x}.
+    [Use|Call] your tool to {x}.
     {x} [for me|please|now|and tell me the answer|and give me the result|quickly][.|!|]
     {x}, [please|what is it?|what do you get?|thanks|what is the result?|what's the answer?]
     [Please|Kindly|Just|Now|Quickly|Then] {x}.
@@ -506,8 +508,6 @@ CARRY_VERB = Frames("""
     Let us {x}.
     Do you know how to {x}?
     Are you able to {x}?
-    [Use|Take] [the|your|a] calculator [to|and] {x}.
-    [Use|Call] your tool to {x}.
     Your [task|job] is to {x}.
     [My homework|The exercise|My task|The task|The problem|My teacher's task] is to {x}.
     My [teacher|boss|mother] [told|asked|wants] me to {x}.
@@ -675,13 +675,13 @@ CARRY_CHINESE = Frames("""
     {x}[等于多少|是多少|等于几|得多少|得几|一共是多少|等于|是几|结果是多少|结果是什么|等于什么|是多少呢|有多少|的结果][？|?|]
     {x}[=？|=?|=| =| = ？]
     {x}[？|?|]
-    [请问|请|帮我|请帮我|麻烦你|麻烦][算一下|计算|算算|计算一下|求一下|算|求出][：|，|]{x}[。|等于多少|的结果|吧|]
     [算一下|计算|计算一下|算算|算出|求|计算器：|口令：计算|试算|帮我算|给我算][：|]{x}[。|等于多少？|]
+    [用|请用|拿]计算器[算|算一下|计算]{x}[。|]
+    [请问|请|帮我|请帮我|麻烦你|麻烦][算一下|计算|算算|计算一下|求一下|算|求出][：|，|]{x}[。|等于多少|的结果|吧|]
     [你能|你可以|可以|能|能不能|你会][算一下|计算|算算|帮我算|算出|帮我计算]{x}[吗|么|是多少吗|等于多少吗][？|]
     [告诉我|请告诉我|说说|我想知道|我要知道|给我]{x}[是多少|等于多少|的结果|的答案|等于几][。|吧|]
     [你知道|知道|知不知道]{x}[是多少|等于多少|等于几][吗|么][？|]
     {x}[怎么算|，算一下|，结果是？|，答案是多少？|，帮我算一下|，等于多少？|，是多少？|，请计算][。|]
     [我的作业|题目|数学题|老师问|作业|练习][：|，|]{x}[等于多少|是多少|=？|][？|]
     [如果|要是|把]{x}，[得到多少|结果是多少|等于多少|是多少|我会得到什么][？|]
-    [用|请用|拿]计算器[算|算一下|计算]{x}[。|]
 """)
