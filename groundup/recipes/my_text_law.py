@@ -62,7 +62,7 @@ def worth(tokens: float, unique: float) -> float:
     >>> worth(500_000, 1_000_000)
     500000
     >>> round(worth(4_000_000, 1_000_000))  # four readings: nearly four texts
-    3726196
+    3725711
     >>> round(worth(1e12, 1_000_000))  # for ever: never more than 16.39 texts
     16390000
     """
@@ -116,7 +116,7 @@ def smallest_text() -> float:
     """
     rung = LADDER[0]
     blocks = 12 * rung.n_layer * rung.n_embd**2
-    return TOKENS_PER_WEIGHT * blocks / (1 + REPEAT_WORTH)
+    return TOKENS_PER_WEIGHT * blocks / worth(MOST_READINGS, 1.0)
 
 
 def vocabulary(size: float, alphabet: int) -> tuple[str, int]:

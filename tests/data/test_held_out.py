@@ -64,7 +64,7 @@ def test_the_end_of_a_few_documents_is_held_out_to_the_character(documents, shar
     whole = "".join(documents)
     keep = round(len(whole) * (1 - share))
     if keep in (0, len(whole)):
-        with pytest.raises(DataError, match="none is left to (learn from|hold out)"):
+        with pytest.raises(DataError, match=r"none is left to (learn from|hold out)"):
             survey(passages, share=share, seed=0)
         return
     found = survey(passages, share=share, seed=0)
