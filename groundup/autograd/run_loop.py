@@ -167,5 +167,8 @@ def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
     try:
         compiled = numba.njit(cache=True, error_model="numpy")
         return compiled(forward), compiled(backward)
+    except RuntimeError:  # no folder can be written: every process compiles for itself
+        compiled = numba.njit(error_model="numpy")
+        return compiled(forward), compiled(backward)
     finally:
         config.CACHE_DIR = folder

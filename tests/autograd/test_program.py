@@ -216,3 +216,34 @@ def test_python_runs_without_numba(monkeypatch):
     assert runner.forward(np.zeros(0, np.int64), values) == FINE == -1
     assert values.tolist() == [4.0, 16.0]
     assert run_levels.LevelRunner(program).forward(np.zeros(0, np.int64), values) == FINE
+
+
+def test_without_a_folder_that_can_be_written_it_compiles_all_the_same(monkeypatch):
+    import numba
+
+    honest, asked = numba.njit, []
+
+    def njit(**options):
+        asked.append(options.get("cache", False))
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function 'forward': no locator available")
+        return honest(**options)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    loops = run_loop.loops.__wrapped__()
+    assert asked == [True, False] and all(hasattr(loop, "py_func") for loop in loops)
+
+
+def test_compiled_code_goes_into_our_cache_folder(monkeypatch, tmp_path):
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setenv("GROUNDUP_CACHE", str(tmp_path / "cache"))
+    x = Value(3.0)
+    program, _ = flatten([x * x], parameters=[x])
+    forward, _ = run_loop.loops.__wrapped__()
+    code = program.kinds_M, program.a_M, program.b_M, program.exponents, program.table
+    values = np.array([4.0, 0.0])
+    assert forward(*code, np.zeros(0, np.int64), values, program.n_leaves) == FINE and values[1] == 16.0
+    assert list((tmp_path / "cache" / "numba").rglob("run_loop.forward*.nbc"))
+    assert numba.config.CACHE_DIR == ""  # other people's functions are not moved
