@@ -130,40 +130,46 @@ def conv2d(images: Any, kernels: Array, *, stride: int = 1, pad: int = 0) -> Arr
     """[B, F, H', W']: each kernel's match with each place of each image; H' = (H + 2 pad - K) // stride + 1.
 
     images [B, C, H, W], an Array or a constant; kernels [F, C, K, K]. Every window becomes a column of a
-    matrix, so that the work is one product. GraphError for shapes that do not fit.
+    matrix, so that the work is products; one row of the result at a time, so that the copies stay in the
+    cache. GraphError for shapes that do not fit.
     """
     a, w = constant(images, kernels), kernels.data
-    span = _span(a, w, stride, pad)
+    _check_conv(a, w, stride, pad)
     (_, C, H, W), (F, _, K, _) = a.shape, w.shape
-    down, across = (slice(0, length, stride) for length in span)
-    # Memory runs along the batch, so that every pixel of a window is a long piece to copy, and to add to.
+    # Memory runs along the batch: every pixel of a window is then a long piece to copy, and to add to.
     padded = np.pad(a.transpose(1, 2, 3, 0), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    shifts = [(i, j) for i in range(K) for j in range(K)]
+    views = np.lib.stride_tricks.sliding_window_view(padded, (K, K), axis=(1, 2))[:, ::stride, ::stride]
+    windows = views.transpose(1, 0, 4, 5, 2, 3)  # [H', C, K, K, W', B], nothing copied yet
+    copied = np.empty(windows.shape[1:], padded.dtype)
+    down, across, flat = windows.shape[0], windows.shape[4], w.reshape(F, -1)
 
-    def pixels(of: np.ndarray, i: int, j: int) -> np.ndarray:
-        """[C, H', W', B], a view: the pixel at place (i, j) of every window."""
-        return of[:, i : i + span[0], j : j + span[1]][:, down, across]
+    def columns(row: int) -> np.ndarray:
+        """[C K K, W' B]: what one row of the result looks at."""
+        copied[...] = windows[row]
+        return copied.reshape(C * K * K, -1)
 
-    windows = np.stack([pixels(padded, i, j) for i, j in shifts], axis=1)  # [C, K * K, H', W', B]
-    columns, rows = windows.reshape(C * K * K, -1), w.reshape(F, -1)
-    out = compute("conv2d", product, rows, columns)
+    def rows(g: np.ndarray) -> np.ndarray:
+        return g.transpose(1, 2, 3, 0).reshape(F, down, -1)
 
     def by_kernels(g: np.ndarray) -> np.ndarray:
-        return product(g.transpose(1, 2, 3, 0).reshape(F, -1), columns.T).reshape(w.shape)
+        g_rows = rows(g)
+        parts = (product(g_rows[:, row], columns(row).T) for row in range(down))
+        return sum(parts, np.zeros_like(flat)).reshape(w.shape)
 
     def by_images(g: np.ndarray) -> np.ndarray:
-        back = product(rows.T, g.transpose(1, 2, 3, 0).reshape(F, -1)).reshape(windows.shape)
-        total = np.zeros_like(padded)
-        for number, (i, j) in enumerate(shifts):  # a pixel lies in up to K * K windows: it gets the sum
-            pixels(total, i, j)[...] += back[:, number]
+        g_rows, total = rows(g), np.zeros_like(padded)
+        for row in range(down):
+            back, top = product(flat.T, g_rows[:, row]).reshape(copied.shape), row * stride
+            for j in range(K):  # a pixel lies in up to K * K windows: it gets the sum
+                total[:, top : top + K, j : j + (across - 1) * stride + 1 : stride] += back[:, :, j]
         return total[:, pad : pad + H, pad : pad + W].transpose(3, 0, 1, 2)
 
-    out = out.reshape(F, *windows.shape[2:]).transpose(3, 0, 1, 2)
+    out = np.stack([product(flat, columns(row)) for row in range(down)], axis=1)
+    out = out.reshape(F, down, across, -1).transpose(3, 0, 1, 2)
     return result("conv2d", out, (kernels, by_kernels), (images, by_images))
 
 
-def _span(a: np.ndarray, w: np.ndarray, stride: int, pad: int) -> tuple[int, int]:
-    """From the first to the last window, down and across: in pixels, of the windows' upper left corners."""
+def _check_conv(a: np.ndarray, w: np.ndarray, stride: int, pad: int) -> None:
     if np.ndim(a) != 4 or w.ndim != 4 or a.shape[1] != w.shape[1] or w.shape[2] != w.shape[3]:
         raise GraphError(
             f"conv2d: images {shape(a)} and kernels {shape(w)} do not fit. They must be [B, C, H, W] and "
@@ -171,13 +177,11 @@ def _span(a: np.ndarray, w: np.ndarray, stride: int, pad: int) -> tuple[int, int
         )
     if stride < 1 or pad < 0:
         raise GraphError(f"conv2d: stride={stride}, pad={pad}. A stride is 1 or more, a pad 0 or more.")
-    most = [length + 2 * pad - w.shape[2] for length in a.shape[2:]]
-    if min(most) < 0:
+    if min(a.shape[2:]) + 2 * pad < w.shape[2]:
         raise GraphError(
             f"conv2d: a kernel of {w.shape[2]} by {w.shape[2]} is larger than images of {a.shape[2]} by "
             f"{a.shape[3]} padded by {pad}. Pad more, or take a smaller kernel."
         )
-    return most[0] // stride * stride + 1, most[1] // stride * stride + 1
 
 
 def _classes(targets: np.ndarray, logits: Array) -> np.ndarray:
