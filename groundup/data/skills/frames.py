@@ -255,7 +255,7 @@ def phrase(
     habit = u()
     if habit < 0.13:
         return text.lower()
-    if habit < 0.138:
+    if habit < 0.134:
         return text.upper()
     if habit < 0.18:
         return text.replace("'", "")
