@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.base.config import from_dict, load_toml, to_dict, to_toml
-from groundup.base.errors import ConfigError, DataError, FetchError, TokenizerError, suggest
+from groundup.base.errors import ConfigError, DataError, FetchError, GraphError, TokenizerError, suggest
 
 USAGE = """usage: groundup run PRESET [--section.setting VALUE ...] [--out DIR] [--update] [--dry] [--help]
        groundup run PRESET [...] --dry-run
@@ -87,7 +87,7 @@ def execute(recipe: str, settings: Any, out: Path, *, update: bool = False) -> i
     set_threads()
     try:
         result = settings.run(run_dir)
-    except (ConfigError, DataError, FetchError, TokenizerError):
+    except (ConfigError, DataError, FetchError, GraphError, TokenizerError):
         # Nothing was trained: leave nothing, or the corrected command would meet "a different run". After a
         # full disk, say, the same command is given again, and carries on.
         if fresh and not any(out.rglob("model.safetensors")):

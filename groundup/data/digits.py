@@ -59,7 +59,8 @@ def parse_digits(text: bytes, name: str) -> Digits:
     try:
         rows = np.loadtxt(io.BytesIO(text), delimiter=",", dtype=np.float64, ndmin=2)
     except ValueError as error:
-        raise DataError(f"{name}: {error}. Each row holds as many numbers, the last a digit.") from None
+        said = str(error).rstrip(".")
+        raise DataError(f"{name}: {said}. Each row holds as many numbers, the last a digit.") from None
     if not rows.size:
         raise DataError(f"{name} is empty. A row holds the pixels of a picture, and last its digit.")
     side = math.isqrt(rows.shape[1] - 1)

@@ -24,8 +24,11 @@ def moons(n: int, *, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     >>> points_N2.round(3).tolist(), labels_N.tolist()
     ([[0.0, 0.5], [2.0, 0.5], [-1.0, 0.0], [1.0, 0.0]], [1, 1, 0, 0])
     """
-    if n < 2 or noise < 0:
-        raise ConfigError(f"moons of n={n} with noise={noise}: choose n of 2 or more, noise of 0 or more.")
+    if n < 2 or not 0 <= noise < np.inf or not 0 <= seed < 2**32:
+        raise ConfigError(
+            f"moons of n={n} with noise={noise}, seed={seed}: choose n of 2 or more, noise of 0 or more, a "
+            "seed from 0 to 2**32 - 1."
+        )
     draws = np.random.RandomState(seed)
     upper, lower = (np.linspace(0, np.pi, many) for many in (n // 2, n - n // 2))
     points_N2 = np.vstack(

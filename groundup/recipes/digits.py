@@ -13,6 +13,7 @@ Next:     moons.py and scalar_gpt.py, the same loop on the scalar engine.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +88,7 @@ class DigitsFromScratch:
         for name in ("batch_size", "steps", "eval_every", "save_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} is too small. Choose 1 or more.")
-        if self.lr <= 0 or self.weight_decay < 0 or self.shift < 0:
+        if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf or self.shift < 0:
             raise ConfigError(
                 f"lr={self.lr}, weight_decay={self.weight_decay}, shift={self.shift}: "
                 "choose lr above 0, the others 0 or more."

@@ -13,6 +13,7 @@ Next:     scalar_gpt.py, a language model in the same way.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from dataclasses import dataclass
@@ -55,14 +56,16 @@ class Moons:
     runner: Literal["auto", "numba", "numpy", "python"] = "auto"
 
     def __post_init__(self) -> None:
-        if self.n < 2 or self.noise < 0 or self.steps < 1:
+        if self.n < 2 or not 0 <= self.noise < math.inf or self.steps < 1:
             raise ConfigError(
                 f"n={self.n}, noise={self.noise}, steps={self.steps}: choose n of 2 or more, noise of 0 or "
                 "more, steps of 1 or more."
             )
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed={self.seed}: NumPy draws the points, with seeds from 0 to 2**32 - 1.")
         if not self.hidden or min(self.hidden) < 1:
             raise ConfigError(f"hidden={self.hidden}: give the width of one layer or more, each at least 1.")
-        if self.lr <= 0 or self.lr_last < 0 or self.penalty < 0:
+        if not (0 < self.lr < math.inf and 0 <= self.lr_last < math.inf and 0 <= self.penalty < math.inf):
             raise ConfigError(
                 f"lr={self.lr}, lr_last={self.lr_last}, penalty={self.penalty}: choose lr above 0, the "
                 "others 0 or more."

@@ -13,6 +13,7 @@ Next:     pretrain.py, the same with tensors.
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import time
 from dataclasses import dataclass, field
@@ -89,7 +90,8 @@ class ScalarGPTJob:
         for name in ("steps", "samples", "sample_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} is too small. Choose 1 or more.")
-        if self.lr <= 0 or self.temperature <= 0 or not all(0 <= beta < 1 for beta in self.betas):
+        fine = 0 < self.lr < math.inf and 0 < self.temperature < math.inf
+        if not fine or not all(0 <= beta < 1 for beta in self.betas):
             raise ConfigError(
                 f"lr={self.lr}, temperature={self.temperature}, betas={self.betas}: choose lr and "
                 "temperature above 0, betas from 0 to below 1."

@@ -40,7 +40,9 @@ def test_no_straight_line_separates_them_though_two_far_apart_could_be():
     assert ((with_one @ best > 0) == labels_N).all()
 
 
-@pytest.mark.parametrize("wrong", [{"n": 1}, {"noise": -0.1}])
+@pytest.mark.parametrize(
+    "wrong", [{"n": 1}, {"noise": -0.1}, {"noise": float("nan")}, {"seed": -1}, {"seed": 2**32}]
+)
 def test_what_makes_no_moons_is_refused(wrong):
     with pytest.raises(ConfigError, match="choose n of 2 or more"):
         moons(**{"n": 10, "noise": 0.1, "seed": 0, **wrong})

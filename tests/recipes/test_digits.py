@@ -137,6 +137,7 @@ def test_nothing_that_is_held_out_is_learned_from():
     [
         {"steps": 0},
         {"lr": 0.0},
+        {"lr": float("nan")},
         {"shift": -1},
         {"data.held_out": 1.0},
         {"model.kernel": 4},

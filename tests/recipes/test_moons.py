@@ -70,7 +70,18 @@ def test_a_second_run_finds_everything_done(small):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"n": 1}, {"noise": -1.0}, {"hidden": ()}, {"hidden": (0,)}, {"lr": 0.0}, {"steps": 0}]
+    "wrong",
+    [
+        {"n": 1},
+        {"noise": -1.0},
+        {"hidden": ()},
+        {"hidden": (0,)},
+        {"lr": 0.0},
+        {"steps": 0},
+        {"seed": -1},
+        {"noise": float("nan")},
+        {"lr": float("inf")},
+    ],
 )
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):

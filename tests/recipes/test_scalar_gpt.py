@@ -120,8 +120,8 @@ def test_a_source_that_cannot_be_had_is_replaced_and_said_so(small, monkeypatch)
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"lr": 0.0}, {"temperature": 0.0}, {"betas": (0.9, 1.0)}, {"model.n_head": 3},
-     {"data.held_out": 0}],
+    [{"steps": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"temperature": 0.0}, {"betas": (0.9, 1.0)},
+     {"model.n_head": 3}, {"data.held_out": 0}],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(small, wrong):
     ((path, value),) = wrong.items()
