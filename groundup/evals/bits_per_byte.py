@@ -94,7 +94,7 @@ def bits_per_byte(
     model.train(was_training)
     if not sum(lengths):
         raise DataError("The text holds only special tokens, which have no bytes. Give it text to score.")
-    value, low, high = _ratio(np.array(nats) / math.log(2), np.array(lengths))
+    value, low, high = ratio(np.array(nats) / math.log(2), np.array(lengths))
     return BitsPerByte(value, low, high, sum(nats), sum(counts), sum(lengths))
 
 
@@ -117,7 +117,7 @@ def _windows(ids: np.ndarray, context_len: int, stride: int) -> Iterator[tuple[A
         scored, start = end + 1, start + stride
 
 
-def _ratio(bits: np.ndarray, lengths: np.ndarray) -> tuple[float, float | None, float | None]:
+def ratio(bits: np.ndarray, lengths: np.ndarray) -> tuple[float, float | None, float | None]:
     """sum(bits) / sum(lengths) and its 95 % limits, from the usual variance of a ratio of means."""
     value, n = float(bits.sum() / lengths.sum()), len(bits)
     if n < 2:

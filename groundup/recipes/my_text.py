@@ -14,36 +14,15 @@ Next: my_text_stages.py, the stages one by one; adapt.py, to go on from a model 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from groundup.base.errors import ConfigError
 from groundup.base.rundir import RunDir
+from groundup.recipes.own_text import OwnTextConfig
 from groundup.recipes.pretrain import DataConfig, ModelConfig, Pretrain
 from groundup.train.fit import FitConfig
 from groundup.train.optim import OptimConfig
 from groundup.train.schedule import ScheduleConfig
-
-
-@dataclass(frozen=True)
-class OwnTextConfig:
-    """Which text, and how much of it is held out to see what was learned and not memorised."""
-
-    path: Path | None = None  # a file or a folder, at any depth
-    field: str = "text"  # of JSON Lines and Parquet: which one holds the text
-    source: str = "stdlib-text"  # used without a path: a name from `groundup data list`
-    held_out: float = 0.1  # nanoGPT's share
-    use: float | None = (
-        None  # share of the text to read, for one that is too large for the time; None: chosen
-    )
-
-    def __post_init__(self) -> None:
-        if not 0 < self.held_out < 1:
-            raise ConfigError(
-                f"held_out={self.held_out} is not a share of the text. Choose above 0 and below 1."
-            )
-        if self.use is not None and not 0 < self.use <= 1:
-            raise ConfigError(f"use={self.use} is not a share of the text. Choose above 0, and at most 1.")
 
 
 @dataclass(frozen=True)

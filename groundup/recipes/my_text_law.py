@@ -1,19 +1,20 @@
 """How large a model should be for a text and a time: the law by which my-text chooses.
 
-Three facts make the choice. In a given time a small model reads more than a large one. Of equal costs, the
-best is where each weight has seen so many tokens (Chinchilla: about 20). And a text that is read again and
-again teaches less each time: R repetitions of U tokens are worth no more than
+Three facts make the choice. In a given time a small model reads more than a large one. At equal cost the
+best model is one that has read so many tokens for each weight (Chinchilla: about 20; nanochat: 12, which
+size_dial.py takes, and so do we). And a text that is read again and again teaches less each time: R further
+readings of U tokens are worth no more than
 
     U + U R* (1 - e^(-R / R*)),   R* = 15.39
 
 fresh ones, and after some 40 readings nothing more. So: the largest model for which what it can read in the
 time, counted at its worth, is still TOKENS_PER_WEIGHT tokens for each weight.
 
-Source:  tokens for a weight: Hoffmann et al. 2022 (Chinchilla), arXiv 2203.15556, table 3. Repetition:
-         Muennighoff et al. 2023, arXiv 2305.16264, section 3.1 and the fit of R*; 4 readings cost next to
-         nothing, 40 are the most that help. The exponent of the batch: Zhang et al. 2024, arXiv 2410.21676.
-         Our own runs, of 0.02 to 0.8 M weights, are in docs/log.md: the ladder ends at the largest shape that
-         has published runs on a text of a megabyte, the course's 10.6 M.
+Source:  tokens for a weight: Hoffmann et al. 2022 (Chinchilla), arXiv 2203.15556, table 3; nanochat. What is
+         repeated: Muennighoff et al. 2023, arXiv 2305.16264, section 3.1 and the fit of R*; 4 readings cost
+         next to nothing, 40 are the most that help. Measured by ourselves with 0.02 to 0.8 M weights:
+         docs/log.md. The ladder ends at the largest shape of the course, which has published runs on a
+         megabyte of text.
 Does not: know how fast the machine is; calibrate.py measures that.
 Next:    calibrate.py, my_text_plan.py.
 """
@@ -21,12 +22,10 @@ Next:    calibrate.py, my_text_plan.py.
 import math
 from dataclasses import dataclass
 
-TOKENS_PER_WEIGHT = 10.0
-REPEAT_WORTH = (
-    15.39  # R*: the readings after the first of which 1 - 1/e of all that repetition can give is had
-)
+from groundup.recipes.size_dial import TOKENS_PER_WEIGHT
+
+REPEAT_WORTH = 15.39  # R*: so many further readings give 1 - 1/e of all that repetition can give
 MOST_READINGS = 40.0
-BATCH_TOKENS = 1024  # a step, where about a million tokens are read; grows with the root of their number
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Rung:
 
     @property
     def n_head(self) -> int:
-        """Heads of 32 channels up to a width of 128, of 64 from 256 on, between them what divides."""
+        """Heads of 32 channels below a width of 256, of 64 from there on."""
         return self.n_embd // (32 if self.n_embd < 256 else 64)
 
 
@@ -80,7 +79,7 @@ def readable(tokens: float, unique: float) -> float:
 def fits(weights: int, tokens: float, unique: float) -> bool:
     """Whether a model of so many weights is not too large for what it reads.
 
-    >>> fits(100_000, 1_000_000, 10_000_000), fits(1_000_000, 1_000_000, 10_000_000)
+    >>> fits(80_000, 1_000_000, 10_000_000), fits(100_000, 1_000_000, 10_000_000)
     (True, False)
     """
     return worth(readable(tokens, unique), unique) >= TOKENS_PER_WEIGHT * weights
@@ -97,16 +96,6 @@ def tokens_in(seconds: float, *, step: float, encode: float, unique: float) -> f
     """
     whole = (seconds - unique * encode) / step
     return float(whole if whole >= unique else seconds / (step + encode))
-
-
-def batch_tokens(tokens: float) -> int:
-    """How many tokens a step should have if so many are read in all: a power of two, from 1,024 up.
-
-    >>> batch_tokens(500_000), batch_tokens(7_000_000), batch_tokens(100_000_000)
-    (1024, 2048, 8192)
-    """
-    times = math.sqrt(max(1.0, tokens / 1e6))
-    return BATCH_TOKENS * 2 ** round(math.log2(times))
 
 
 def smallest_text() -> float:

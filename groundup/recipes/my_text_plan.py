@@ -21,17 +21,8 @@ from groundup.models.transformer import TransformerConfig
 from groundup.recipes.calibrate import seconds_per_step
 from groundup.recipes.memory_estimate import USABLE, memory_there, refuse, training_need
 from groundup.recipes.my_text import MyText, OwnModelConfig
-from groundup.recipes.my_text_law import (
-    BATCH_TOKENS,
-    LADDER,
-    MOST_READINGS,
-    TOKENS_PER_WEIGHT,
-    batch_tokens,
-    fits,
-    smallest_text,
-    tokens_in,
-    worth,
-)
+from groundup.recipes.my_text_law import LADDER, MOST_READINGS, fits, smallest_text, tokens_in, worth
+from groundup.recipes.size_dial import SMALL_BATCH, TOKENS_PER_WEIGHT, batch_tokens, learning_weights
 from groundup.train.fit import FitConfig
 
 LOOKS_TOO = 1.12  # looks, saves and the final scores take about an eighth as long as the steps
@@ -100,9 +91,13 @@ def complete(recipe: MyText, text: TextFacts, *, vocab_size: int, seconds: float
     trials: list[Trial] = []
     for model in _shapes(recipe.model):
         asked = dataclasses.replace(recipe, model=model)
-        if not _fits_memory(asked, vocab_size, device, must=taken is None):
+        shape = TransformerConfig(vocab_size=vocab_size, **vars(model.whole()))
+        rows = recipe.fit.batch_size or max(1, SMALL_BATCH // shape.context_len)
+        if taken is None:
+            _refuse_if_too_large(asked, shape, rows, device)
+        elif not _fits_memory(asked, shape, rows, device):
             break
-        tried = _try(asked, text, vocab_size=vocab_size, seconds=seconds, device=device)
+        tried = _try(asked, shape, rows, text, seconds=seconds, device=device)
         trials.append(tried)
         if taken is not None and not tried.fits:
             break
@@ -134,27 +129,33 @@ def _shapes(model: OwnModelConfig) -> list[OwnModelConfig]:
     ]
 
 
-def _transformer(recipe: MyText, vocab_size: int) -> TransformerConfig:
-    return TransformerConfig(vocab_size=vocab_size, **vars(recipe.model.whole()))
-
-
-def _fits_memory(recipe: MyText, vocab_size: int, device: torch.device, *, must: bool) -> bool:
-    """Whether training at the smallest batch fits; if it must and does not, raises ConfigError."""
-    shape = _transformer(recipe, vocab_size)
-    rows = recipe.fit.batch_size or max(1, BATCH_TOKENS // shape.context_len)
-    need = training_need(shape, rows=rows, optim=recipe.optim, fit=_fit(recipe))
+def _fits_memory(recipe: MyText, shape: TransformerConfig, rows: int, device: torch.device) -> bool:
     there = memory_there(device)
-    if must:
-        what = f"A model of {parameters(shape):,} weights with batches of {rows} x {shape.context_len} tokens"
-        refuse(need, there, what=what, todo="Choose a smaller model.n_embd, model.n_layer or fit.batch_size.")
+    need = training_need(shape, rows=rows, optim=recipe.optim, fit=_fit(recipe))
     return there is None or need.peak <= USABLE * there
 
 
-def _try(recipe: MyText, text: TextFacts, *, vocab_size: int, seconds: float, device: torch.device) -> Trial:
-    """What this shape could read in the time; timed only if the number of steps is open."""
-    shape = _transformer(recipe, vocab_size)
-    weights = parameters(shape) - vocab_size * shape.n_embd
-    rows = recipe.fit.batch_size or max(1, BATCH_TOKENS // shape.context_len)
+def _refuse_if_too_large(recipe: MyText, shape: TransformerConfig, rows: int, device: torch.device) -> None:
+    need = training_need(shape, rows=rows, optim=recipe.optim, fit=_fit(recipe))
+    what = f"A model of {parameters(shape):,} weights with batches of {rows} x {shape.context_len} tokens"
+    todo = "Choose a smaller model.n_embd, model.n_layer or fit.batch_size."
+    refuse(need, memory_there(device), what=what, todo=todo)
+
+
+def _try(
+    recipe: MyText,
+    shape: TransformerConfig,
+    rows: int,
+    text: TextFacts,
+    *,
+    seconds: float,
+    device: torch.device,
+) -> Trial:
+    """What this shape could read in the time; timed only if the number of steps is open.
+
+    Batches begin at `rows` and grow to what the law wants for so much reading, as far as they fit.
+    """
+    weights = learning_weights(shape)
     steps, per_step = recipe.fit.steps, None
     while steps is None:
         per_step = seconds_per_step(
@@ -164,7 +165,9 @@ def _try(recipe: MyText, text: TextFacts, *, vocab_size: int, seconds: float, de
         per_token = LOOKS_TOO * per_step / (rows * shape.context_len)
         tokens = tokens_in(max(seconds, 0.0), step=per_token, encode=text.encode, unique=text.unique)
         tokens = min(tokens, MOST_READINGS * text.unique)
-        wanted = batch_tokens(tokens) // shape.context_len
+        wanted = batch_tokens(tokens, shape.context_len) // shape.context_len
+        while wanted > rows and not _fits_memory(recipe, shape, wanted, device):
+            wanted //= 2
         if recipe.fit.batch_size is None and wanted > rows:
             rows = wanted
         else:

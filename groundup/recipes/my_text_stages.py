@@ -1,8 +1,5 @@
 """The stages of the recipe `my-text`, in order: each opens its stage, skips it if done, and returns it.
 
-The text itself is never kept: it is read once to count and to decide what is held out, once for the
-tokenizer, and once for each side's tokens. What is read later is compared with what was counted first.
-
 Next: my_text_plan.py, what is chosen; pretrain_stages.py, whose training this is; my_text_report.py.
 """
 
@@ -11,27 +8,19 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
 
 import numpy as np
 
 from groundup.base.config import from_dict, load_toml, to_dict, to_toml
-from groundup.base.errors import DataError
 from groundup.base.files import read_json, write_atomic, write_json
 from groundup.base.rundir import RunDir, Stage
-from groundup.base.seeds import derive
-from groundup.data.documents import documents
-from groundup.data.held_out import Survey, sides, survey
-from groundup.data.passages import Passage, cut, passages_of
-from groundup.data.read_text import fingerprint, read_passages
-from groundup.data.shards import TokenShards, write_shards
-from groundup.data.sources import source
+from groundup.data.held_out import Survey
 from groundup.recipes import pretrain_stages
-from groundup.recipes.my_text import MyText, OwnTextConfig, OwnTokenizerConfig
+from groundup.recipes.my_text import MyText, OwnTokenizerConfig
 from groundup.recipes.my_text_law import vocabulary
 from groundup.recipes.my_text_plan import Plan, TextFacts, complete
 from groundup.recipes.my_text_report import report
+from groundup.recipes.own_text import look_through, side, tokenize
 from groundup.recipes.pretrain_stages import BOS
 from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.tokenizer.chars import CharTokenizer
@@ -40,44 +29,22 @@ from groundup.tokenizer.protocol import Tokenizer
 
 TOKENIZER_TEXT = 4_000_000  # characters are enough to count pairs in; more text gives nearly the same merges
 SAMPLE_TEXT = 200_000  # characters to measure with: how long a token is, and what encoding costs
-PIECE = 1 << 14  # characters: of a text that is too large for the time, so long pieces are drawn
 STARTING = 5.0  # seconds that Python and the last picture take
 
 
 def road(recipe: MyText, run_dir: RunDir) -> str:
     """Every stage in turn; returns what to tell the user."""
-    found = look_through(recipe, run_dir)
+    _, found = look_through(recipe.data, recipe.seed, run_dir)
     tokenizer_stage, tokenizer = train_tokenizer(recipe, run_dir, found)
     chosen = plan(recipe, run_dir, found, tokenizer_stage, tokenizer)
-    tokens_stage = tokenize(chosen, run_dir, found, tokenizer_stage, tokenizer)
+    inputs = {"tokenizer": tokenizer_stage.digest}
+    context_len = chosen.training().model.context_len
+    tokens_stage = tokenize(chosen.data, run_dir, found, tokenizer, inputs=inputs, context_len=context_len)
     start = "\n" if "\n" in found.alphabet else found.alphabet[0]
     train_stage = pretrain_stages.train(chosen.training(), run_dir, tokenizer, tokens_stage, start)
     if train_stage is None:
         return "Stopped, and everything is saved. The same command carries on from there."
     return report(chosen, run_dir, tokenizer, tokens_stage, train_stage)
-
-
-def read(config: OwnTextConfig) -> Iterator[Passage]:
-    """The text as a stream of passages, in a fixed order."""
-    if config.path is not None:
-        return read_passages(config.path, config.field)
-    return passages_of(documents(config.source))
-
-
-def look_through(recipe: MyText, run_dir: RunDir) -> Survey:
-    """What is in the text and what of it is held out: one reading, kept for as long as no byte changes."""
-    data = recipe.data
-    if data.path is None:
-        source(data.source)  # an unknown name is refused before anything is opened
-        identity = {"source": data.source, "text": survey(read(data), share=data.held_out, seed=0).digest}
-    else:
-        identity = {"files": fingerprint(data.path), "field": data.field}
-    stage = run_dir.stage("text", {**identity, "held_out": data.held_out, "seed": recipe.seed})
-    if not stage.done:
-        found = survey(read(data), share=data.held_out, seed=recipe.seed)
-        write_json(stage.dir / "survey.json", asdict(found))
-        stage.finish(documents=found.documents, characters=found.characters)
-    return Survey(**read_json(stage.dir / "survey.json"))
 
 
 def train_tokenizer(recipe: MyText, run_dir: RunDir, found: Survey) -> tuple[Stage, Tokenizer]:
@@ -91,7 +58,7 @@ def train_tokenizer(recipe: MyText, run_dir: RunDir, found: Survey) -> tuple[Sta
             trained: Tokenizer = CharTokenizer(found.alphabet, specials)
         else:
             share = min(1.0, TOKENIZER_TEXT / found.train)
-            texts = (text.text for text in side(recipe, found, "train", use=share))
+            texts = (text.text for text in side(recipe.data, found, "train", use=share))
             trained = BytePairTokenizer.train(texts, vocab_size=vocab_size, specials=specials)
         trained.save(stage.dir / "tokenizer.json")
         stage.finish(vocab_size=trained.vocab_size, fingerprint=trained.fingerprint)
@@ -106,20 +73,6 @@ def _kind(recipe: MyText, found: Survey) -> tuple[str, int]:
     elif asked.vocab_size is not None:
         kind = "bpe"
     return kind, (asked.vocab_size or size) if kind == "bpe" else len(found.alphabet)
-
-
-def side(recipe: MyText, found: Survey, wanted: str, *, use: float = 1.0) -> Iterator[Passage]:
-    """The passages of one side; or a share of its PIECEs, drawn by their names and so always the same."""
-    for where, passage in sides(read(recipe.data), found):
-        if where != wanted:
-            continue
-        if use >= 1:
-            yield passage
-            continue
-        for piece in cut([passage.text], passage.id, size=PIECE):
-            purpose = f"my-text/use/{passage.id}/{passage.number}"
-            if derive(found.seed, purpose, step=piece.number) < use * 2**63:
-                yield dataclasses.replace(piece, number=passage.number + piece.number)
 
 
 # ---- The plan ------------------------------------------------------------------------------------
@@ -157,7 +110,7 @@ def _like(tokenizer: Tokenizer) -> OwnTokenizerConfig:
 def _facts(recipe: MyText, found: Survey, tokenizer: Tokenizer) -> TextFacts:
     """Measured on the first characters of the training part."""
     texts, taken = [], 0
-    for passage in side(recipe, found, "train"):
+    for passage in side(recipe.data, found, "train"):
         texts.append(passage.text[: SAMPLE_TEXT - taken])
         taken += len(texts[-1])
         if taken >= SAMPLE_TEXT:
@@ -183,44 +136,3 @@ def say(run_dir: RunDir, made: Plan, found: Survey, facts: TextFacts) -> None:
     )
     for text in made.warnings:
         run_dir.events.write("warning", text=text)
-
-
-# ---- Tokens --------------------------------------------------------------------------------------
-
-
-def tokenize(
-    recipe: MyText, run_dir: RunDir, found: Survey, tokenizer_stage: Stage, tokenizer: Tokenizer
-) -> Stage:
-    """Shards of ids for both sides. Raises DataError if one of them is shorter than a window."""
-    stage = run_dir.stage("tokens", {"tokenizer": tokenizer_stage.digest, "use": recipe.data.use})
-    if not stage.done:
-        counts = {}
-        for wanted in ("train", "held_out"):
-            shards = write_shards(
-                stage.dir / wanted,
-                _ids(side(recipe, found, wanted, use=recipe.data.use or 1.0), tokenizer),
-                vocab_size=tokenizer.vocab_size,
-                tokenizer_fingerprint=tokenizer.fingerprint,
-            )
-            counts[wanted] = len(shards.tokens)
-        stage.finish(**counts)
-    window = recipe.training().model.context_len + 1
-    _check(TokenShards.open(stage.dir / "train"), window, "to learn from")
-    _check(TokenShards.open(stage.dir / "held_out"), window, f"held out (held_out={recipe.data.held_out:g})")
-    return stage
-
-
-def _ids(passages: Iterator[Passage], tokenizer: Tokenizer) -> Iterator[list[int]]:
-    """One list for each passage: a token that a document begins, where there are several, and its text."""
-    first = [tokenizer.special(BOS)] if BOS in tokenizer.specials else []
-    for passage in passages:
-        yield (first if passage.number == 0 else []) + tokenizer.encode(passage.text)
-
-
-def _check(shards: TokenShards, window: int, what: str) -> None:
-    if len(shards.tokens) < window:
-        raise DataError(
-            f"Only {len(shards.tokens):,} tokens are {what}, but one window needs context_len + 1 = "
-            f"{window:,}. Give more text, another data.held_out, or model.context_len of "
-            f"{max(1, len(shards.tokens) - 1)} or less."
-        )

@@ -11,8 +11,6 @@ from groundup.recipes.my_text_law import (
     LADDER,
     MOST_READINGS,
     REPEAT_WORTH,
-    TOKENS_PER_WEIGHT,
-    batch_tokens,
     fits,
     readable,
     smallest_text,
@@ -20,6 +18,7 @@ from groundup.recipes.my_text_law import (
     vocabulary,
     worth,
 )
+from groundup.recipes.size_dial import TOKENS_PER_WEIGHT
 
 
 @pytest.mark.parametrize("readings", [0.5, 1, 2, 4, 16, 40, 1000])
@@ -63,13 +62,6 @@ def test_the_time_is_used_and_not_exceeded(seconds, step, encode, unique):
     tokens = tokens_in(seconds, step=step, encode=encode, unique=unique)
     spent = tokens * step + min(tokens, unique) * encode
     assert math.isclose(spent, seconds, rel_tol=1e-6)
-
-
-def test_batches_grow_with_the_root_of_what_is_read():
-    sizes = [batch_tokens(10.0**power) for power in range(3, 12)]
-    assert sizes == sorted(sizes) and sizes[0] == 1024
-    assert all(size & (size - 1) == 0 for size in sizes)
-    assert batch_tokens(16e6) == 4 * batch_tokens(1e6)
 
 
 def test_the_ladder_climbs_in_shapes_that_fit():

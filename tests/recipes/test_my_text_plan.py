@@ -144,12 +144,15 @@ def test_what_does_not_fit_into_the_memory_is_not_built(machine, monkeypatch):
     assert not asked
 
 
-def test_batches_grow_where_much_is_read(machine):
+def test_batches_grow_where_much_is_read_as_far_as_they_fit(machine, monkeypatch):
     machine(1e10)
+    monkeypatch.setattr(my_text_plan, "memory_there", lambda device: 80_000_000_000)
     small = planned(seconds=100).recipe.fit.batch_size
     machine(1e14)
     large = planned(seconds=1000).recipe
     assert large.fit.batch_size > small
+    monkeypatch.setattr(my_text_plan, "memory_there", lambda device: 2_000_000_000)
+    assert small <= planned(seconds=1000).recipe.fit.batch_size < large.fit.batch_size
     assert planned(MyText(device="cpu", fit=OwnFitConfig(batch_size=3))).recipe.fit.batch_size == 3
 
 
