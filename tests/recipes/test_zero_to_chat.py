@@ -21,8 +21,8 @@ from groundup.recipes.zero_to_chat import ZeroToChat
 from groundup.weights import checkpoint
 
 STAGES = [
-    "corpus", "tokenizer", "tokens", "ngrams", "pretrain", "finetune", "reinforce", "control", "scores_before",
-    "scores", "scores_control",
+    "corpus", "tokenizer", "tokens", "ngrams", "pretrain", "finetune", "reinforce", "control",
+    "scores_before", "scores", "scores_control",
 ]  # fmt: skip
 TINY: dict[str, Any] = {
     "workers": 1,
