@@ -87,7 +87,10 @@ class PretrainBySize:
         """Rows of a micro-batch: the largest that are useful, divide the batch, and fit."""
         there, of_step = memory_there(device), at.batch // at.context_len
         useful = max(1, (ROWS_CPU if device.type == "cpu" else ROWS_GPU) // at.context_len)
-        wanted = [self.rows] if self.rows else [n for n in range(useful, 0, -1) if of_step % n == 0]
+        cores = usable_cores() if device.type == "cpu" else 1
+        divisors = [n for n in range(useful, 0, -1) if of_step % n == 0]
+        shared = [n for n in divisors if of_step // n % cores == 0]  # evenly by the workers of a CPU
+        wanted = [self.rows] if self.rows else (shared or divisors)
         if self.rows and of_step % self.rows:
             raise ConfigError(
                 f"rows={self.rows} does not divide the {of_step} rows of a step. Choose a divisor of it."
@@ -146,10 +149,10 @@ def readings(horizon: int, text: int) -> Iterator[str]:
     []
     >>> print(*readings(80_000_000, 4_000_000))
     The text has 4,000,000 tokens to learn from and would be read 20 times; beyond 4 it teaches less and less.
-    A smaller size or more text would use the time better.
+    A smaller size or more text would be a better use.
     """
     if horizon > READINGS * text:
         yield (
             f"The text has {text:,} tokens to learn from and would be read {horizon / text:.0f} times; "
-            f"beyond {READINGS} it teaches less and less. A smaller size or more text would use the time better."
+            f"beyond {READINGS} it teaches less and less. A smaller size or more text would be a better use."
         )

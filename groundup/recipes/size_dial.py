@@ -64,15 +64,20 @@ class Dial:
 
 def shape(size: int, *, vocab_size: int, context_len: int) -> TransformerConfig:
     """The transformer of a size."""
+    check(size)
+    return TransformerConfig(
+        vocab_size=vocab_size, context_len=context_len, n_layer=size, n_head=size, n_embd=HEAD * size,
+        mlp="relu2", zero_init_out=True,
+    )  # fmt: skip
+
+
+def check(size: int) -> None:
+    """Raises ConfigError for a size that the laws do not reach."""
     if not 1 <= size <= LARGEST:
         raise ConfigError(
             f"size={size} is not on the dial. Choose the number of layers, from 1 to {LARGEST}: 2 is minutes "
             "on a CPU, 12 is as large as GPT-2."
         )
-    return TransformerConfig(
-        vocab_size=vocab_size, context_len=context_len, n_layer=size, n_head=size, n_embd=HEAD * size,
-        mlp="relu2", zero_init_out=True,
-    )  # fmt: skip
 
 
 def dial(
@@ -86,10 +91,11 @@ def dial(
 
     >>> two, twelve = dial(2, context_len=256), dial(12, context_len=1024)
     >>> (two.n_embd, two.vocab_size, two.tokens, two.batch, two.steps)
-    (128, 2048, 7864320, 6144, 1280)
+    (128, 2048, 7876608, 6144, 1282)
     >>> (twelve.n_embd, twelve.vocab_size, round(twelve.tokens / 1e9, 2), twelve.batch, twelve.steps)
     (768, 32768, 1.32, 524288, 2520)
     """
+    check(size)
     V = vocabulary(size) if vocab_size is None else vocab_size
     model = shape(size, vocab_size=V, context_len=context_len)
     wanted = tokens_per_weight * learning_weights(model)
@@ -113,7 +119,7 @@ def learning_weights(model: TransformerConfig) -> int:
     """The weights that a horizon is counted by: blocks and head; the embedding multiplies nothing.
 
     >>> learning_weights(shape(12, vocab_size=2**15, context_len=1024))  # nanochat says 110 M
-    110121984
+    110120448
     """
     return block_weights(model) + model.vocab_size * model.n_embd
 

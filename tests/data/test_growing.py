@@ -64,7 +64,7 @@ def test_both_sides_stop_when_they_have_enough(tmp_path):
         assert most <= len(sides[side].tokens) < most + 7 * 24  # the chunk in which it got enough is finished
     assert bytes(sides["train"][0].tolist()).decode() == TEXTS[1]
     assert bytes(sides["held_out"][1].tolist()).decode() == TEXTS[5]
-    assert not (tmp_path / "corpus.growing").exists()
+    assert not (tmp_path / "corpus" / "progress.json").exists()
 
 
 def test_the_files_are_those_of_write_shards(tmp_path):
@@ -79,7 +79,8 @@ def test_cut_off_anywhere_and_carried_on_gives_the_same_bytes(tmp_path, breaks_a
     take(tmp_path / "whole", ListStream(TEXTS), most=10**9)
     with pytest.raises(KeyboardInterrupt):
         take(tmp_path / "cut", ListStream(TEXTS, breaks_after), most=10**9)
-    assert not (tmp_path / "cut").exists()
+    with pytest.raises(DataError, match=r"no manifest\.json"):
+        TokenShards.open(tmp_path / "cut" / "train")
     second = ListStream(TEXTS)
     take(tmp_path / "cut", second, most=10**9)
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
@@ -92,15 +93,16 @@ def test_what_was_written_after_the_last_mark_is_cut_away(tmp_path):
     take(tmp_path / "whole", ListStream(TEXTS), most=10**9)
     with pytest.raises(KeyboardInterrupt):
         take(tmp_path / "cut", ListStream(TEXTS, 30), most=10**9)
-    with open(tmp_path / "cut.growing" / "train" / "tokens.bin", "ab") as file:
+    with open(tmp_path / "cut" / "train" / "tokens.bin", "ab") as file:
         file.write(b"half a document")
     take(tmp_path / "cut", ListStream(TEXTS), most=10**9)
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
 
 
-def test_killed_between_the_last_file_and_the_renaming(tmp_path, monkeypatch):
+@pytest.mark.parametrize("where", ["write_manifest", "sha256_file"])
+def test_killed_while_it_is_being_completed(tmp_path, monkeypatch, where):
     take(tmp_path / "whole", ListStream(TEXTS), most=10**9)
-    monkeypatch.setattr(growing.os, "replace", _killed)
+    monkeypatch.setattr(growing, where, _killed)
     with pytest.raises(KeyboardInterrupt):
         take(tmp_path / "cut", ListStream(TEXTS), most=10**9)
     monkeypatch.undo()
@@ -109,7 +111,7 @@ def test_killed_between_the_last_file_and_the_renaming(tmp_path, monkeypatch):
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
 
 
-def _killed(*_: object) -> None:
+def _killed(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -130,7 +132,7 @@ def test_another_vocabulary_is_not_mixed_in(tmp_path):
 def test_damage_is_refused(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         take(tmp_path / "corpus", ListStream(TEXTS, 20))
-    (tmp_path / "corpus.growing" / "train" / "tokens.bin").write_bytes(b"")
+    (tmp_path / "corpus" / "train" / "tokens.bin").write_bytes(b"")
     with pytest.raises(DataError, match=r"shorter than its progress\.json says"):
         take(tmp_path / "corpus", ListStream(TEXTS))
 
@@ -138,7 +140,7 @@ def test_damage_is_refused(tmp_path):
 def test_a_side_without_text_is_refused(tmp_path):
     with pytest.raises(DataError, match="none of its documents is for train"):
         take(tmp_path / "corpus", ListStream(TEXTS[:1]))
-    assert json.loads((tmp_path / "corpus.growing" / "progress.json").read_text())["place"] == {"next": 1}
+    assert json.loads((tmp_path / "corpus" / "progress.json").read_text())["place"] == {"next": 1}
 
 
 def test_an_id_that_the_vocabulary_lacks_is_refused(tmp_path):
