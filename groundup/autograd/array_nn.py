@@ -82,9 +82,7 @@ class MLP(Module):
 
     def __init__(self, sizes: list[int], rng: np.random.Generator, *, dtype: Any = np.float32):
         if len(sizes) < 2 or min(sizes) < 1:
-            raise GraphError(
-                f"sizes={sizes} make no network: give the width of the input and of each layer."
-            )
+            raise GraphError(f"sizes={sizes} make no network: give the width of the input and of each layer.")
         last = len(sizes) - 2
         self.layers = [
             Linear(sizes[i], sizes[i + 1], rng, gain=1.0 if i == last else math.sqrt(2), dtype=dtype)
@@ -136,9 +134,7 @@ class Attention(Module):
     def __init__(self, n_embd: int, n_head: int, rng: np.random.Generator, *, dtype: Any = np.float32):
         if n_embd % n_head:
             fits = [h for h in range(1, n_embd + 1) if n_embd % h == 0]
-            raise GraphError(
-                f"n_embd={n_embd} is not divisible by n_head={n_head}. Choose from {fits}."
-            )
+            raise GraphError(f"n_embd={n_embd} is not divisible by n_head={n_head}. Choose from {fits}.")
         self.n_head = n_head
         self.qkv = Linear(n_embd, 3 * n_embd, rng, bias=False, dtype=dtype)
         self.project = Linear(n_embd, n_embd, rng, bias=False, dtype=dtype)

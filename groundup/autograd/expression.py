@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from typing import Any, cast
 
 from groundup.autograd.value import Value
 from groundup.base.errors import GraphError, suggest
@@ -138,7 +139,7 @@ class _Reader:
     def _exponent(self, tree: ast.expr) -> float:
         match tree:
             case ast.Constant(value=number) if type(number) in (int, float):
-                return _float(number) if type(number) is float else number
+                return _float(number) if type(number) is float else cast(int, number)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self._exponent(operand)
             case ast.BinOp(left=left, op=ast.Div(), right=right) if self._exponent(right):
@@ -150,7 +151,7 @@ class _Reader:
         )
 
 
-def _float(number: float) -> float:
+def _float(number: Any) -> float:
     try:
         return float(number)
     except OverflowError:
@@ -160,6 +161,6 @@ def _float(number: float) -> float:
 
 
 def _unknown(tree: ast.AST, text: str) -> GraphError:
-    source = ast.get_source_segment(text.strip(), tree) or ast.dump(tree)  # type: ignore[arg-type]
+    source = ast.get_source_segment(text.strip(), tree) or ast.dump(tree)
     short = source if len(source) <= 60 else source[:57] + "..."
     return GraphError(f"{short!r} is not understood. Allowed: {ALLOWED}; and name = expression.")

@@ -19,6 +19,7 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 SWEEPS = 24
 COLUMN_GAP, BOX_GAP, LINE_GAP = 56.0, 18.0, 10.0  # between columns, boxes, and lines that pass a column
@@ -167,7 +168,12 @@ def _with_few_crossings(
             place = {item: i for i, item in enumerate(columns[c - 1 if forwards else c + 1])}
             here = {item: i for i, item in enumerate(columns[c])}
 
-            def mean(item: int, neighbours=neighbours, place=place, here=here) -> float:
+            def mean(
+                item: int,
+                neighbours: Any = neighbours,
+                place: dict[int, int] = place,
+                here: dict[int, int] = here,
+            ) -> float:
                 near = [place[other] for other in neighbours[item]]
                 return sum(near) / len(near) if near else here[item]
 

@@ -1,5 +1,6 @@
 """Every recipe that a preset can name: a plain dict from a name to its dataclass."""
 
+from groundup.recipes.adapt import Adapt
 from groundup.recipes.digits import DigitsFromScratch
 from groundup.recipes.moons import Moons
 from groundup.recipes.my_text import MyText
@@ -9,6 +10,7 @@ from groundup.recipes.scalar_gpt import ScalarGPTJob
 from groundup.recipes.zero_to_chat import ZeroToChat
 
 RECIPES: dict[str, type] = {
+    "adapt": Adapt,
     "digits-from-scratch": DigitsFromScratch,
     "moons": Moons,
     "my-text": MyText,

@@ -4,7 +4,7 @@ Next: cli/plot.py.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,11 @@ HEIGHT = 0.24  # inches of a line of the legend
 
 def write_figure(path: Path, curves: Sequence[Curves]) -> None:
     """Writes the picture, as PNG or SVG by the ending of the path."""
+    save(path, (12, 7 + HEIGHT * len(curves)), lambda figure: draw(figure, curves))
+
+
+def save(path: Path, inches: tuple[float, float], draw: "Callable[[Figure], None]") -> None:
+    """Writes what `draw` puts on an empty sheet. The same drawing gives the same bytes."""
     if path.suffix not in FORMATS:
         raise UserError(f"{path} does not end in {' or '.join(FORMATS)}: these are what can be drawn.")
     # matplotlib takes half a second to import, and only this function needs it
@@ -36,15 +41,13 @@ def write_figure(path: Path, curves: Sequence[Curves]) -> None:
     style: Any = {"font.size": 10, "axes.edgecolor": SOFT, "axes.labelcolor": SOFT, "xtick.color": SOFT}
     style |= {"ytick.color": SOFT, "text.color": INK, "text.parse_math": False, "svg.hashsalt": "groundup"}
     with rc_context(style):
-        figure = Figure(figsize=(12, 7 + HEIGHT * len(curves)), dpi=100, facecolor=PAPER)
+        figure = Figure(figsize=inches, dpi=100, facecolor=PAPER)
         figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
         FigureCanvasAgg(figure)
-        draw(figure, curves)
+        draw(figure)
         buffer = BytesIO()
-        stamp = (
-            {"Software": None} if path.suffix == ".png" else {"Date": None}
-        )  # the same data, the same bytes
-        figure.savefig(buffer, format=path.suffix[1:], metadata=stamp)
+        dated = "Software" if path.suffix == ".png" else "Date"
+        figure.savefig(buffer, format=path.suffix[1:], metadata={dated: None})
     write_atomic(path, buffer.getvalue())
 
 

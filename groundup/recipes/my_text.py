@@ -24,6 +24,8 @@ from groundup.train.fit import FitConfig
 from groundup.train.optim import OptimConfig
 from groundup.train.schedule import ScheduleConfig
 
+Precision = Literal["auto", "float32", "bfloat16"]
+
 
 @dataclass(frozen=True)
 class OwnTokenizerConfig:
@@ -68,7 +70,7 @@ class OwnFitConfig:
     batch_size: int | None = None  # windows of context_len tokens a step
     looks: int = 20  # evaluations over the run
     patience: int = 5  # of them in a row without a new best, a quarter of the run, end it; 0: never
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # bfloat16 on a GPU that computes in it
+    precision: Precision = "auto"  # bfloat16 on a GPU that computes in it
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "looks"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from groundup.models.cost import parameters
 from groundup.models.transformer import TransformerConfig
 from groundup.recipes.calibrate import seconds_per_step
 from groundup.recipes.memory_estimate import USABLE, memory_there, refuse, training_need
-from groundup.recipes.my_text import MyText, OwnModelConfig
+from groundup.recipes.my_text import MyText, OwnModelConfig, Precision
 from groundup.recipes.my_text_law import LADDER, MOST_READINGS, fits, smallest_text, tokens_in, worth
 from groundup.recipes.size_dial import SMALL_BATCH, TOKENS_PER_WEIGHT, batch_tokens, learning_weights
 from groundup.train.fit import FitConfig
@@ -83,10 +83,7 @@ def complete(recipe: MyText, text: TextFacts, *, vocab_size: int, seconds: float
     Raises ConfigError if a shape that was asked for, or the smallest one, does not fit into the memory.
     """
     device = pick_device(recipe.device)
-    precision = recipe.fit.precision
-    if precision == "auto":
-        precision = "bfloat16" if pick_dtype("auto", device) == torch.bfloat16 else "float32"
-    recipe = _with(recipe, "fit", precision=precision)
+    recipe = _with(recipe, "fit", precision=precise(recipe.fit.precision, recipe.device))
     taken: tuple[MyText, Trial] | None = None
     trials: list[Trial] = []
     for model in _shapes(recipe.model):
@@ -111,6 +108,13 @@ def complete(recipe: MyText, text: TextFacts, *, vocab_size: int, seconds: float
         use = max(MARGIN * trial.tokens, LEAST_TOKENS) / text.unique
         chosen = _with(chosen, "data", use=min(1.0, round(use, 6)))
     return Plan(chosen, trials, _warnings(recipe, chosen, trial, text))
+
+
+def precise(asked: Precision, device: str) -> Literal["float32", "bfloat16"]:
+    """The precision that was asked for; "auto" is bfloat16 where the device computes in it."""
+    if asked != "auto":
+        return asked
+    return "bfloat16" if pick_dtype("auto", pick_device(device)) == torch.bfloat16 else "float32"
 
 
 def _shapes(model: OwnModelConfig) -> list[OwnModelConfig]:

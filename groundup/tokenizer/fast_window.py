@@ -129,7 +129,7 @@ def _starts_gpt2(letters: Any, digits: Any, blank: Any, white: Any, others: Any,
 
 
 def _eaten(b: Any, i: int, newline: Any, others: Any, pattern: int) -> Any:
-    r"""The newlines of [^\s\p{L}\p{N}]+[\r\n]*; under o200k, [\r\n/]*, and slashes after the first of them."""
+    r"""Newlines of [^\s\p{L}\p{N}]+[\r\n]*; under o200k, [\r\n/]*, and slashes after the first of them."""
     first = newline & (others << ONE)
     if first == NONE:
         return NONE

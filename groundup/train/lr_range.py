@@ -1,15 +1,18 @@
 """The learning-rate range test: how large may a step be, in one short run.
 
 Train for a hundred steps while the rate rises from far too small to far too large, each step by the same
-factor. The smoothed loss says three things: from where on anything is learned, where it falls fastest, and
-where it falls no more and rises. A rate for a whole run lies between the last two.
+factor, and watch the loss: nothing, then it falls, then it falls no more, then it rises.
+
+The suggestion is the rate at which three quarters of the fall are done. The usual rules read off where the
+loss falls fastest, or a tenth of the rate where it is lowest; the first is a difference of noisy numbers, and
+the valley of the second is flat. What each rule costs where the best rate is known: docs/log.md.
 
 All rates of an optimizer rise together, so what comes out is a factor on the rates that were asked for.
 
 Source:   Smith 2015, arXiv 1506.01186, section 3.3, there with a linear rise and accuracy; the geometric
           rise and the loss are those of the fast.ai library.
-Does not: find the best rate. It sees fresh weights and few steps: a short run with a long warm-up or a deep
-          decay stands more. How far off the suggestion is where the best is known: docs/log.md.
+Does not: find the best rate. It sees fresh weights and few steps, so it points at the right power of two or
+          three: a start for a sweep, and no end of one.
 Next:     cli/lr_find.py, which draws it.
 """
 
@@ -17,6 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import fmean
 
 import torch
 from torch import nn
@@ -27,9 +31,9 @@ from groundup.train.fit import Batches, FitConfig, accumulate, workers
 from groundup.train.objective import Objective
 from groundup.train.optim import OptimConfig, build_optimizer
 
-MEMORY = 0.9  # of the running mean that smooths the loss: about ten steps
-LOST = 1.0  # nats that the smoothed loss may rise above its lowest point before the test ends
-BELOW_LOWEST = 3.0  # the suggestion is the rate at the lowest loss divided by this: the best of docs/log.md
+LOST = 1.0  # nats that the mean of the last STEADY losses may rise above its lowest before the test ends
+STEADY = 5
+FALLEN = 0.75  # share of the fall at the suggestion
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class LrRange:
 
     @property
     def smoothed(self) -> list[float]:
-        """The losses as running means without the pull towards zero of the first few."""
-        return smooth(self.losses)
+        """The losses as means over a window around each, of a twelfth of the test in all."""
+        return smooth(self.losses, len(self.losses) // 25)
 
     @property
     def lowest(self) -> float:
@@ -54,27 +58,25 @@ class LrRange:
     def steepest(self) -> float:
         """The factor at which the smoothed loss fell fastest, up to the lowest point."""
         calm = self.smoothed
-        end = max(2, calm.index(min(calm)))
+        end = max(1, calm.index(min(calm)))
         falls = [after - before for before, after in pairwise(calm[: end + 1])]
         return self.factors[falls.index(min(falls))]
 
     @property
     def suggestion(self) -> float:
-        """A factor to begin with."""
-        return self.lowest / BELOW_LOWEST
+        """A factor to begin with: the smallest at which three quarters of the fall are done."""
+        calm = self.smoothed
+        target = calm[0] - FALLEN * (calm[0] - min(calm))
+        return next(factor for factor, loss in zip(self.factors, calm, strict=True) if loss <= target)
 
 
-def smooth(losses: Sequence[float], memory: float = MEMORY) -> list[float]:
-    """Exponential running means, each divided by the weight that it has seen so far.
+def smooth(losses: Sequence[float], reach: int) -> list[float]:
+    """Each loss as the mean over itself and `reach` neighbours on either side, as far as there are any.
 
-    >>> smooth([4.0, 2.0], memory=0.5)  # 4; then (0.5 * 0.5 * 4 + 0.5 * 2) / 0.75
-    [4.0, 2.6666666666666665]
+    >>> smooth([4.0, 2.0, 0.0], reach=1)
+    [3.0, 2.0, 1.0]
     """
-    mean, found = 0.0, []
-    for count, loss in enumerate(losses, 1):
-        mean = memory * mean + (1 - memory) * loss
-        found.append(mean / (1 - memory**count))
-    return found
+    return [fmean(losses[max(0, i - reach) : i + reach + 1]) for i in range(len(losses))]
 
 
 def lr_range(
@@ -90,7 +92,7 @@ def lr_range(
 ) -> LrRange:
     """Train `model` for `config.steps` steps at `low` to `high` times the rates of `optim`, which spoils it.
 
-    Ends early where the loss is not finite or LOST above its lowest. Raises DataError if that is so at once.
+    Ends early where the loss is not finite or has risen by LOST. Raises DataError if that is so at once.
     """
     if not 0 < low < high:
         raise ConfigError(f"low={low} and high={high} are no range. Choose 0 < low < high.")
@@ -100,6 +102,7 @@ def lr_range(
     config = replace(config, clip_norm=0.0)  # clipping would hide how large the steps are
     factors: list[float] = []
     losses: list[float] = []
+    lowest = math.inf
     with workers(model, config) as share:
         for step in range(config.steps):
             factor = low * (high / low) ** (step / (config.steps - 1))
@@ -109,8 +112,8 @@ def lr_range(
                 break
             factors.append(factor)
             losses.append(gradient.loss)
-            calm = smooth(losses)
-            if calm[-1] > min(calm) + LOST:
+            lowest = min(lowest, fmean(losses[-STEADY:]))
+            if fmean(losses[-STEADY:]) > lowest + LOST:
                 break
             optimizer.step(factor)
             optimizer.zero_grad()

@@ -1,0 +1,57 @@
+"""kill -9 at random steps of every recipe: carried on, it ends in the bits of the run that was not killed."""
+
+import os
+import random
+import runpy
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from groundup.recipes.catalog import RECIPES
+
+JOB = runpy.run_path(str(Path(__file__).with_name("killed_job.py")))  # the program, here as a module
+SETTINGS, write_texts = JOB["SETTINGS"], JOB["write_texts"]
+KILLS = 3
+DERIVED = {"my-text", "pretrain-by-size"}  # they choose settings of `pretrain`, write them down, and run it
+
+
+def run(case: str, out: Path, at: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(Path(__file__).with_name("killed_job.py")), case, str(out), str(at)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=600, check=False)
+
+
+def outcome(out: Path) -> dict[str, bytes]:
+    """Every weight and every moment that a run leaves. The control of zero-to-chat follows a clock."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for name in ("model.safetensors", "training.safetensors")
+        for path in sorted(out.rglob(name))
+        if "control" not in path.parts
+    }
+
+
+def test_every_recipe_is_killed_here():
+    assert {recipe for recipe, _ in SETTINGS.values()} | DERIVED == set(RECIPES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SETTINGS)
+def test_killed_at_random_steps_ends_in_the_same_bits(tmp_path, case):
+    write_texts()
+    whole = run(case, tmp_path / "whole", 0)
+    assert whole.returncode == 0, whole.stderr[-2000:]
+    steps = int(whole.stdout.split()[-1])
+    assert steps >= 10
+    rng = random.Random(case)
+    for _ in range(KILLS):
+        killed = run(case, tmp_path / "killed", rng.randint(1, max(1, steps // KILLS)))
+        assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    carried_on = run(case, tmp_path / "killed", 0)
+    assert carried_on.returncode == 0, carried_on.stderr[-2000:]
+    expected = outcome(tmp_path / "whole")
+    assert expected and outcome(tmp_path / "killed") == expected
+    assert len(set(expected.values())) == len(expected) or case != "pretrain"  # files that differ do differ
