@@ -20,7 +20,7 @@ from groundup.evals.bits_per_byte import BitsPerByte
 from groundup.evals.paired_bits import Change, change, joined, score
 from groundup.recipes.curves_figure import save
 from groundup.recipes.report_data import duration
-from groundup.recipes.report_png import COLOURS, INK, LINE, PALE, SOFT, tidy
+from groundup.recipes.report_png import COLOURS, INK, LINE, SOFT, tidy
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.train.metrics import curve
 from groundup.weights import checkpoint
@@ -151,15 +151,13 @@ def write_picture(run_dir: RunDir, summary: dict[str, Any], path: Path) -> None:
                 x, y = zip(*curves[name], strict=True)
                 over_steps.plot(x, y, color=colour, marker="o", ms=4, lw=1.8, label=NAMES[name].lower())
                 over_steps.axhline(y[0], color=colour, lw=1, ls=":")
-            for offset, when, shade in ((-0.2, "before", PALE), (0.2, "after", colour)):
-                value = found[when]
-                bars.barh(row + offset, value["value"], height=0.36, color=shade)
-                if value["low"] is not None:
-                    limits = [value["low"], value["high"]]
-                    bars.plot(limits, [row + offset] * 2, color=INK, lw=1.4, solid_capstyle="butt")
-                bars.text(
-                    value["value"], row + offset, f" {when} {value['value']:.3f}", va="center", color=INK
-                )
+            for offset, when, alpha in ((-0.2, "before", 0.45), (0.2, "after", 1.0)):
+                value, low, high = (found[when][key] for key in ("value", "low", "high"))
+                bars.barh(row + offset, value, height=0.36, color=colour, alpha=alpha)
+                if low is not None:
+                    bars.plot([low, high], [row + offset] * 2, color=INK, lw=1.4, solid_capstyle="butt")
+                right = value if high is None else high
+                bars.text(right, row + offset, f" {when} {value:.3f}", va="center", color=INK)
         over_steps.set_xlabel("step")
         over_steps.set_ylabel("bits per byte")
         over_steps.grid(axis="y", color=LINE)
@@ -167,10 +165,8 @@ def write_picture(run_dir: RunDir, summary: dict[str, Any], path: Path) -> None:
             over_steps.legend(frameon=False, labelcolor=SOFT)
         bars.set_yticks(range(len(summary["texts"])), [NAMES[name] for name in summary["texts"]])
         bars.set_xlabel("bits per byte, with 95 % interval")
-        bars.set_xlim(
-            0,
-            1.35 * max(found[w]["value"] for found in summary["texts"].values() for w in ("before", "after")),
-        )
+        longest = max(of[when]["value"] for of in summary["texts"].values() for when in ("before", "after"))
+        bars.set_xlim(0, 1.45 * longest)  # room for the figures
         bars.invert_yaxis()
 
     save(path, (12, 4.6), draw)
