@@ -138,6 +138,7 @@ def moons_claims(engine: Any, nn: Any, effort: Effort) -> list[Claim]:
     theirs = engines.ValueMoons(engine, nn)
     ours_on, ours_off = (engines.ValueMoons(our_engine, our_nn) for _ in range(2))
     tensors, replay = engines.TorchMoons(), engines.ReplayMoons()
+    engines.compile_replay()
     gc.collect()
     gc.freeze()
     blocks: dict[str, list[float]] = {name: [] for name in "shipped off eager eager_off replay torch".split()}
@@ -186,7 +187,7 @@ def moons_claims(engine: Any, nn: Any, effort: Effort) -> list[Claim]:
         claim("moons-replay-vs-torch", "moons, replay", "replay", "torch", tensors_64, excluded),
         Claim(
             "moons-replay.recording", "moons, recording and both checks", "CPU s", recording, n=1,
-            note="Numba's import and its compiled code from the cache included",
+            note="Numba was loaded; replay.first-use-warm says what that costs",
         ),
         Claim(
             "moons-replay.whole-run", "moons, 100 steps with recording", "CPU s", total, theirs=whole,

@@ -88,6 +88,12 @@ class ReplayMoons:
         return loss
 
 
+def compile_replay() -> None:
+    """Import Numba and compile, or load what was compiled."""
+    w = MLP(1, [1]).parameters()
+    Replay(lambda x: w[0] * x, parameters=w)(1.0)
+
+
 class TorchMoons:
     """The demo on tensors in float64: one matrix product a layer for all points."""
 
