@@ -5,8 +5,7 @@ family, the one chat template, and streaming decode that never emits half a char
 What a user types can never become a control token: `encode` yields no special id, and `special(name)` is the
 only way to one.
 
-Read in this order: protocol, table, chars, pieces, bpe, patterns, long_piece, vocabulary, published, stream,
-chat, load, train. The files named fast_*.py are the same, compiled, and are imported when they are needed.
+Read in this order: protocol, table, chars, bpe, patterns, long_piece, stream, chat, load.
 """
 
 from groundup.tokenizer.bpe import BytePairTokenizer
@@ -14,16 +13,5 @@ from groundup.tokenizer.chars import CharTokenizer
 from groundup.tokenizer.load import from_dict, load
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.tokenizer.stream import StreamDecoder
-from groundup.tokenizer.train import train
-from groundup.tokenizer.vocabulary import VocabularyTokenizer
 
-__all__ = [
-    "BytePairTokenizer",
-    "CharTokenizer",
-    "StreamDecoder",
-    "Tokenizer",
-    "VocabularyTokenizer",
-    "from_dict",
-    "load",
-    "train",
-]
+__all__ = ["BytePairTokenizer", "CharTokenizer", "StreamDecoder", "Tokenizer", "from_dict", "load"]

@@ -119,7 +119,7 @@ def test_a_share_that_is_none_is_refused():
         DataConfig(held_out=1.5)
 
 
-@pytest.mark.parametrize("name", ["shakespeare-char", "my-text"])
+@pytest.mark.parametrize("name", ["shakespeare-char", "shakespeare-bpe"])
 def test_presets_are_recipes(name):
     content = load_toml(PRESETS / f"{name}.toml")
     assert content.pop("recipe") == "pretrain"
