@@ -91,7 +91,7 @@ def collector_paused() -> Iterator[None]:
     """`with collector_paused():` around a training loop: Python's cycle collector does not run in it.
 
     It walks over every living value again and again and finds nothing, because graphs have no cycles. Without
-    it a step takes about half the time, and memory does not grow.
+    its walks a step of the moons demo takes three fifths of the time, and memory does not grow.
     """
     was_on = gc.isenabled()
     gc.disable()
