@@ -46,13 +46,18 @@ class OwnModelConfig:
     dropout: float | None = None
 
     def __post_init__(self) -> None:
-        if (self.n_layer is None) != (self.n_embd is None) or (self.n_head and self.n_embd is None):
-            raise ConfigError(
-                "model.n_layer, model.n_embd and model.n_head make one shape, and only a part of it is "
-                "given. Give n_layer and n_embd, with or without n_head, or none of them."
-            )
-        if self.n_layer is not None:
+        if self.n_layer is not None and self.n_embd is not None:
             self.whole()
+
+    def check(self) -> None:
+        """Raise ConfigError if only a part of a shape is given. Not above: settings are made one by one."""
+        given = {name: getattr(self, name) for name in ("n_layer", "n_embd", "n_head")}
+        if (self.n_layer is None) != (self.n_embd is None) or (self.n_head and self.n_embd is None):
+            has = ", ".join(f"model.{name}={value}" for name, value in given.items() if value is not None)
+            raise ConfigError(
+                f"{has} is only a part of a shape. Give model.n_layer and model.n_embd, with or without "
+                "model.n_head, or none of them, and the law chooses."
+            )
 
     def whole(self) -> ModelConfig:
         """Every choice made, checked; what is still open at its usual value."""
@@ -102,6 +107,7 @@ class MyText:
         """Every stage in turn; returns what to tell the user."""
         from groundup.recipes import my_text_stages
 
+        self.model.check()
         return my_text_stages.road(self, run_dir)
 
     def training(self) -> Pretrain:

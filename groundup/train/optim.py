@@ -45,9 +45,12 @@ class OptimConfig:
         1e-10  # far below any gradient that matters; Adam's 1e-8 damps the rarest rows of an embedding
     )
     lr: float = 1e-3  # of every weight if kind is "adamw": nanoGPT's for baby networks
-    weight_decay: float = (
-        0.0  # on matrices and tables, never on gains and biases; AdamW runs use 0.1 (GPT-3, nanoGPT)
-    )
+    # On matrices, and with kind "adamw" on tables too; never on gains and biases. AdamW runs use 0.1 (GPT-3,
+    # nanoGPT).
+    weight_decay: float = 0.0
+    # On tables with kind "muon". A row of an embedding moves only when its token comes, but would decay in
+    # every step: rare tokens would be forgotten. nanochat: 0.001 there and 0.01 on the head, next to nothing.
+    table_decay: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("muon_lr", "embedding_lr", "head_lr", "gain_lr", "lr"):
@@ -180,8 +183,8 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
             _adamw(
                 config,
                 [
-                    group(config.embedding_lr, config.weight_decay, "embedding"),
-                    group(config.head_lr, config.weight_decay, "head"),
+                    group(config.embedding_lr, config.table_decay, "embedding"),
+                    group(config.head_lr, config.table_decay, "head"),
                     group(config.gain_lr, 0.0, "gain"),
                 ],
             ),

@@ -112,17 +112,17 @@ def test_a_wrong_flag_names_the_flag(flag, capfd):
 
 @pytest.mark.parametrize("preset", ["my-text", "shakespeare-char", "zero-to-chat"])
 def test_heads_that_do_not_divide_the_width_are_refused_before_anything_is_read(preset, refused):
-    """The text is not there and no network is: neither is asked for."""
+    """The text is not there and no network is: neither is asked for. No width of a preset divides by 7."""
     text = [] if preset == "zero-to-chat" else ["--data.path", "nowhere.txt"]
     if preset == "my-text":  # which leaves the rest of the shape open
         text += ["--model.n_layer", "4", "--model.n_embd", "128"]
-    said = refused("run", preset, *text, "--model.n_head", "5")
-    assert "n_embd=128 is not divisible by n_head=5. Choose n_head from [1, 2, 4" in said
+    said = refused("run", preset, *text, "--model.n_head", "7")
+    assert "is not divisible by n_head=7. Choose n_head from [1, 2, 4" in said
     name = Path("heads.toml")
     name.write_text(
-        f'recipe = "{"zero-to-chat" if preset == "zero-to-chat" else "pretrain"}"\n[model]\nn_head = 5\n'
+        f'recipe = "{"zero-to-chat" if preset == "zero-to-chat" else "pretrain"}"\n[model]\nn_head = 7\n'
     )
-    assert "not divisible by n_head=5" in refused("run", "./heads.toml")
+    assert "not divisible by n_head=7" in refused("run", "./heads.toml")
 
 
 # ---- Folders and disks ---------------------------------------------------------------------------

@@ -75,6 +75,24 @@ def test_each_kind_moves_at_its_own_rate():
     assert moved["unembedding.weight"] == moved["blocks.0.mlp.down.weight"] == 0
 
 
+@pytest.mark.parametrize(
+    ("decays", "shrunk"),
+    [
+        ({"weight_decay": 0.5}, {"blocks.0.mlp.down.weight"}),
+        ({"table_decay": 0.5}, {"embedding.weight", "unembedding.weight"}),
+        ({}, set()),
+    ],
+)
+def test_under_muon_matrices_and_tables_decay_apart(decays, shrunk):
+    net, start = model(), dict(model().named_parameters())
+    optimizer = build_optimizer(net, OptimConfig(**decays))
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)  # so that nothing but the decay moves it
+    optimizer.step()
+    for name in ("embedding.weight", "unembedding.weight", "norm.weight", "blocks.0.mlp.down.weight"):
+        assert (net.get_parameter(name).norm() < start[name].norm()) == (name in shrunk), name
+
+
 def test_fused_matrices_are_cut_as_the_model_says():
     net, blind = model(mlp="swiglu"), model(mlp="swiglu")
     optimizer = build_optimizer(net, OptimConfig())
