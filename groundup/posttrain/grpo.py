@@ -10,6 +10,10 @@ mean, in standard deviations, so the group is its own baseline and no value netw
 Writing an answer is cheap, learning from it is not: of each group only the answers with the highest and the
 lowest rewards are learned from, half each, and the advantages are taken among those.
 
+What the model can do already teaches nothing more, so problems may be *screened*: each is answered greedily
+first, and only the ones that come out wrong are sampled. Their greedy answer joins its group, where it is the
+one to move away from.
+
 One update per batch of fresh samples: the ratio of new to old policy is 1, so PPO's clipping would never
 act, and it is left out. So is the KL penalty: *replay* of supervised examples in every step keeps the other
 skills, and unlike a KL term it needs no second model. A group that is all right or all wrong says nothing
@@ -20,7 +24,9 @@ serves both.
 
 Letters: B rows, T time, V vocabulary, N = B * T.
 Source:  Shao et al. 2024, arXiv 2402.03300, section 4.1; fewer updates than rollouts: Xu et al. 2025, arXiv
-         2504.13818, algorithm 1 (max-variance down-sampling).
+         2504.13818, algorithm 1 (max-variance down-sampling); leaving out problems that say nothing: Yu et
+         al. 2025, arXiv 2503.14476, section 3.2 (dynamic sampling); the greedy answer to compare with: Li et
+         al. 2023, arXiv 2310.10505 (ReMax).
 Not here: several updates per batch, ratios and clipping, a reference model, tools inside a rollout.
 """
 
@@ -43,6 +49,7 @@ from groundup.tokenizer.chat import Conversation, Message, parse_reply, prompt
 from groundup.tokenizer.protocol import Tokenizer
 
 Example = tuple[list[int], list[int]]
+Graded = tuple[Generation, float]  # an answer and its reward
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class GRPOConfig:
     """How rollouts are sampled and mixed with replay."""
 
     prompts: int = 16  # different problems per step
+    screen: int = 0  # if above 0: so many are answered greedily, and of the wrong ones `prompts` are sampled
     group: int = 16  # answers per problem; the spread of a group is the learning signal
     learn: int = 8  # of these, how many are learned from: half with the highest rewards, half with the lowest
     temperature: float = 1.0  # sample from the model's own distribution, so that the update is on-policy
@@ -61,6 +69,11 @@ class GRPOConfig:
         for name in ("prompts", "max_tokens", "replay"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"grpo.{name}={getattr(self, name)} is too small. Choose 1 or more.")
+        if self.screen and self.screen < self.prompts:
+            raise ConfigError(
+                f"grpo.screen={self.screen} problems are too few to choose grpo.prompts={self.prompts} from. "
+                f"Choose {self.prompts} or more, or 0 to sample every problem."
+            )
         if not self.temperature > 0 or not self.replay_weight >= 0:
             raise ConfigError(
                 f"grpo.temperature={self.temperature} must be above 0 (greedy answers of a group are all the "
@@ -188,7 +201,7 @@ class RolloutBatches:
     def prompts(self, step: int, rank: int = 0) -> list[Prompt]:
         """The problems of one step; they do not depend on the weights."""
         rng = python_rng(self.seed, "grpo.problems", step=step, rank=rank)
-        return [self.problem(rng) for _ in range(self.config.prompts)]
+        return [self.problem(rng) for _ in range(self.config.screen or self.config.prompts)]
 
     def batch(self, step: int, rank: int = 0) -> WeightedBatch:
         """One step's rollouts; their loss is already a mean over their tokens, so their count is 1."""
@@ -203,29 +216,43 @@ class RolloutBatches:
     def _rollouts(
         self, prompts: Sequence[Prompt], *, step: int, rank: int
     ) -> tuple[list[tuple[list[int], list[int], float]], dict[str, float]]:
-        """(prompt ids, reply ids, advantage) of what is learned from; reward and length of all answers."""
+        """(prompt ids, reply ids, advantage) of what is learned from, and the metrics of the step."""
         config = self.config
-        prompt_ids = [prompt(self.tokenizer, item.conversation) for item in prompts]
         generator = torch_generator(self.seed, "grpo.sample", step=step, rank=rank)
-        params = SamplingParams(temperature=config.temperature, max_tokens=config.max_tokens, stop=self.stop)
-        repeated = [ids for ids in prompt_ids for _ in range(config.group)]
-        answers = generate(self.model, repeated, params, generator)
-        rows, rewards_all, useful = [], [], 0
-        for g, item in enumerate(prompts):
-            group = answers[g * config.group : (g + 1) * config.group]
-            rewards = [self._reward(item, answer) for answer in group]
-            rewards_all += rewards
-            chosen = spread(rewards, config.learn)
-            scaled = advantages([rewards[i] for i in chosen])
+        asked = [(item, prompt(self.tokenizer, item.conversation)) for item in prompts]
+        metrics: dict[str, float] = {}
+        groups: list[list[Graded]] = [[] for _ in asked]
+        if config.screen:
+            greedy = self._answers(asked, 0.0, generator)
+            metrics["reward"] = sum(reward for _, reward in greedy) / len(greedy)
+            unsolved = [g for g, (_, reward) in enumerate(greedy) if reward < 1][: config.prompts]
+            asked, groups = [asked[g] for g in unsolved], [[greedy[g]] for g in unsolved]
+        sampled = self._answers(
+            [item for item in asked for _ in range(config.group)], config.temperature, generator
+        )
+        rows = []
+        for g, (_, prompt_ids) in enumerate(asked):
+            group = groups[g] + sampled[g * config.group : (g + 1) * config.group]
+            chosen = spread([reward for _, reward in group], config.learn)
+            scaled = advantages([group[i][1] for i in chosen])
             if any(scaled):  # else all were right or all wrong
-                useful += 1
-                rows += [(prompt_ids[g], group[i].ids, a) for i, a in zip(chosen, scaled, strict=True)]
-        metrics = {
-            "reward": sum(rewards_all) / len(rewards_all),
-            "useful_groups": useful / len(prompts),
-            "reply_tokens": sum(len(answer.ids) for answer in answers) / len(answers),
-        }
+                rows += [(prompt_ids, group[i][0].ids, a) for i, a in zip(chosen, scaled, strict=True)]
+        metrics.setdefault("reward", sum(reward for _, reward in sampled) / max(1, len(sampled)))
+        metrics["useful_groups"] = len(rows) / config.learn / max(1, len(asked))
+        metrics["reply_tokens"] = sum(len(answer.ids) for answer, _ in sampled) / max(1, len(sampled))
         return rows, metrics
+
+    def _answers(
+        self, asked: Sequence[tuple[Prompt, list[int]]], temperature: float, generator: torch.Generator
+    ) -> list[Graded]:
+        """One answer to each, with its reward."""
+        if not asked:
+            return []
+        params = SamplingParams(temperature=temperature, max_tokens=self.config.max_tokens, stop=self.stop)
+        answers = generate(self.model, [ids for _, ids in asked], params, generator)
+        return [
+            (answer, self._reward(item, answer)) for (item, _), answer in zip(asked, answers, strict=True)
+        ]
 
     def _reward(self, item: Prompt, answer: Generation) -> float:
         if answer.finish == "length":

@@ -79,7 +79,7 @@ CHARTS = (
         "Reinforcement on addition",
         "share right",
         (
-            ("rl_reward", "reward of samples"),
+            ("rl_reward", "reward in training"),
             ("rl_accuracy", "accuracy, greedy"),
             ("control", "control: more fine-tuning"),
         ),

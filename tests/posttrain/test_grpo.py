@@ -216,6 +216,65 @@ def test_of_a_group_the_extremes_are_learned_from():
     )
 
 
+@pytest.fixture(scope="module")
+def talker(tmp_path_factory) -> Transformer:
+    """Replies as replayed: d, e or f, another letter, and the end."""
+    net = model()
+    fit(
+        net, batches=Interleaved(replay(1.0), replay(1.0)), objective=lambda net, batch: (
+            weighted_cross_entropy(net, dataclasses.replace(batch, count=1))
+        ), optim=OptimConfig(kind="adamw", lr=0.02), schedule=ScheduleConfig(kind="constant", warmup=0),
+        config=FitConfig(steps=40), out=tmp_path_factory.mktemp("talker"),
+        events=EventLog(None, console=False), tokenizer=TOKENIZER, seed=1,
+    )  # fmt: skip
+    return net.eval()
+
+
+def wants_its_letter(rng: random.Random) -> Prompt:
+    """To a, b and c the talker was never shown a reply: some come out right, some wrong."""
+    wanted = rng.choice("abcdef")
+    return Prompt(
+        Conversation((user(wanted),)),
+        lambda reply: float(reply.text[:1] == {"a": "d", "b": "e"}.get(wanted, "f")),
+    )
+
+
+def greedy(net: Transformer, before: list[int]) -> list[int]:
+    """The likeliest token, one at a time, up to the end."""
+    reply: list[int] = []
+    while not reply or (reply[-1] not in rollouts(net).stop and len(reply) < CONFIG.max_tokens):
+        reply.append(int(net(torch.tensor([before + reply]))[0, -1].argmax()))
+    return reply
+
+
+@torch.no_grad()
+def test_screened_problems_are_sampled_only_where_the_greedy_answer_is_wrong(talker):
+    batches = rollouts(talker, wants_its_letter, screen=24, prompts=10, group=6, learn=2, temperature=2.0)
+    assert len(batches.prompts(0)) == 24
+    batch = batches.batch(0)
+    right = {}
+    for item in batches.prompts(0):
+        ids = prompt(TOKENIZER, item.conversation)
+        right[tuple(ids)] = item.reward(parse_reply(TOKENIZER, greedy(talker, ids)))
+    assert set(right.values()) == {0.0, 1.0}  # both occur, or nothing is shown
+    solved = [right[tuple(prompt(TOKENIZER, item.conversation))] for item in batches.prompts(0)]
+    assert batch.metrics["reward"] == pytest.approx(sum(solved) / 24)
+    rows = rows_of(batch)
+    groups = len(rows) // 2
+    assert 0 < groups <= min(10, solved.count(0.0)) and len(rows) == 2 * groups
+    assert batch.metrics["useful_groups"] == pytest.approx(groups / min(10, solved.count(0.0)))
+    for before, reply, weight in rows:
+        assert not right[tuple(before)] and (weight > 0) == (reply != greedy(talker, before))
+    with_all = rollouts(talker, wants_its_letter, prompts=24, group=6, learn=2, temperature=2.0).batch(0)
+    assert any(right[tuple(before)] for before, _, _ in rows_of(with_all))  # unscreened, solved ones too
+
+
+def test_where_everything_is_solved_nothing_is_learned(talker):
+    batch = rollouts(talker, always_right, screen=6).batch(0)
+    assert batch.metrics["reward"] == 1 and batch.metrics["useful_groups"] == 0
+    assert not any(part.any() for part in gradient(talker, weighted_cross_entropy(talker, batch)[0]))
+
+
 @pytest.mark.parametrize("weight", [0.5, 2.0])
 def test_replay_is_a_mean_loss_beside_the_policys(weight):
     """In a step of one batch each, (sum of losses) / (sum of counts) adds weight x the mean loss."""
@@ -253,6 +312,8 @@ def test_a_group_of_one_is_refused():
         GRPOConfig(learn=3)
     with pytest.raises(ConfigError, match=r"learn=10"):
         GRPOConfig(group=8, learn=10)
+    with pytest.raises(ConfigError, match=r"screen=9 problems are too few .* Choose 16 or more"):
+        GRPOConfig(prompts=16, screen=9)
 
 
 # ---- Training ------------------------------------------------------------------------------------
