@@ -12,7 +12,8 @@ lowest rewards are learned from, half each, and the advantages are taken among t
 
 What the model can do already teaches nothing more, so problems may be *screened*: each is answered greedily
 first, and only the ones that come out wrong are sampled. Their greedy answer joins its group, where it is the
-one to move away from.
+one to move away from. An answer that was wrong may also weigh less than one that was right: the first says
+what not to do, and takes its probability from everywhere.
 
 One update per batch of fresh samples: the ratio of new to old policy is 1, so PPO's clipping would never
 act, and it is left out. So is the KL penalty: *replay* of supervised examples in every step keeps the other
@@ -57,9 +58,10 @@ class GRPOConfig:
     """How rollouts are sampled and mixed with replay."""
 
     prompts: int = 16  # different problems per step
-    screen: int = 0  # if above 0: so many are answered greedily, and of the wrong ones `prompts` are sampled
+    screen: int = 0  # if above 0: up to so many are answered greedily, until `prompts` of them are wrong
     group: int = 16  # answers per problem; the spread of a group is the learning signal
     learn: int = 8  # of these, how many are learned from: half with the highest rewards, half with the lowest
+    wrong_weight: float = 1.0  # of answers below their mean; at less than 1, other skills are disturbed less
     temperature: float = 1.0  # sample from the model's own distribution, so that the update is on-policy
     max_tokens: int = 32  # an answer cut off here earns nothing
     replay: int = 16  # supervised conversations beside them
@@ -73,6 +75,10 @@ class GRPOConfig:
             raise ConfigError(
                 f"grpo.screen={self.screen} problems are too few to choose grpo.prompts={self.prompts} from. "
                 f"Choose {self.prompts} or more, or 0 to sample every problem."
+            )
+        if not 0 <= self.wrong_weight <= 1:
+            raise ConfigError(
+                f"grpo.wrong_weight={self.wrong_weight}: choose from 0 (only good answers teach) to 1 (GRPO)."
             )
         if not self.temperature > 0 or not self.replay_weight >= 0:
             raise ConfigError(
@@ -96,6 +102,9 @@ class Prompt:
 
     conversation: Conversation
     reward: Callable[[Message], float]
+
+
+Asked = tuple[Prompt, list[int]]  # and its ids
 
 
 @dataclass(frozen=True)
@@ -223,27 +232,44 @@ class RolloutBatches:
         metrics: dict[str, float] = {}
         groups: list[list[Graded]] = [[] for _ in asked]
         if config.screen:
-            greedy = self._answers(asked, 0.0, generator)
-            metrics["reward"] = sum(reward for _, reward in greedy) / len(greedy)
-            unsolved = [g for g, (_, reward) in enumerate(greedy) if reward < 1][: config.prompts]
-            asked, groups = [asked[g] for g in unsolved], [[greedy[g]] for g in unsolved]
-        sampled = self._answers(
-            [item for item in asked for _ in range(config.group)], config.temperature, generator
-        )
-        rows = []
+            asked, greedy, metrics["reward"] = self._unsolved(asked, generator)
+            groups = [[answer] for answer in greedy]
+        repeated = [item for item in asked for _ in range(config.group)]
+        sampled = self._answers(repeated, config.temperature, generator)
+        rows, useful = [], 0
         for g, (_, prompt_ids) in enumerate(asked):
             group = groups[g] + sampled[g * config.group : (g + 1) * config.group]
             chosen = spread([reward for _, reward in group], config.learn)
             scaled = advantages([group[i][1] for i in chosen])
+            weights = [a if a > 0 else a * config.wrong_weight for a in scaled]
             if any(scaled):  # else all were right or all wrong
-                rows += [(prompt_ids, group[i][0].ids, a) for i, a in zip(chosen, scaled, strict=True)]
+                useful += 1
+                rows += [(prompt_ids, group[i][0].ids, w) for i, w in zip(chosen, weights, strict=True)]
         metrics.setdefault("reward", sum(reward for _, reward in sampled) / max(1, len(sampled)))
-        metrics["useful_groups"] = len(rows) / config.learn / max(1, len(asked))
+        metrics["useful_groups"] = useful / max(1, len(asked))
         metrics["reply_tokens"] = sum(len(answer.ids) for answer, _ in sampled) / max(1, len(sampled))
         return rows, metrics
 
+    def _unsolved(
+        self, asked: Sequence[Asked], generator: torch.Generator
+    ) -> tuple[list[Asked], list[Graded], float]:
+        """Those whose greedy answer is not fully right, that answer, and how right all asked were on average.
+
+        Asked in rounds, until `prompts` are found: the less the model can do, the fewer it is asked.
+        """
+        found, rewards = [], []
+        for start in range(0, len(asked), 2 * self.config.prompts):
+            turn = asked[start : start + 2 * self.config.prompts]
+            greedy = self._answers(turn, 0.0, generator)
+            rewards += [reward for _, reward in greedy]
+            found += [pair for pair in zip(turn, greedy, strict=True) if pair[1][1] < 1]
+            if len(found) >= self.config.prompts:
+                break
+        found = found[: self.config.prompts]
+        return [item for item, _ in found], [answer for _, answer in found], sum(rewards) / len(rewards)
+
     def _answers(
-        self, asked: Sequence[tuple[Prompt, list[int]]], temperature: float, generator: torch.Generator
+        self, asked: Sequence[Asked], temperature: float, generator: torch.Generator
     ) -> list[Graded]:
         """One answer to each, with its reward."""
         if not asked:

@@ -318,9 +318,8 @@ def reinforce(recipe: ZeroToChat, run: RunDir, text: Stage, tuned: Stage, tok: B
 
     def problem(rng: random.Random) -> grpo.Prompt:
         pair = skill.problems(rng, "train", 1)[0]
-        ask = skill.ask_plainly if rng.random() < config.plain else skill.ask
         return grpo.Prompt(
-            Conversation((user(ask(pair, rng)),)), lambda reply: float(skill.score(pair, reply))
+            Conversation((user(skill.ask_plainly(pair, rng)),)), lambda reply: float(skill.score(pair, reply))
         )
 
     replayed, asked = lessons(

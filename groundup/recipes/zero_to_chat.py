@@ -97,7 +97,6 @@ class ReinforceConfig:
     """Group-relative policy optimisation of addition in the head, with replay of everything else."""
 
     steps: int = 110
-    plain: float = 0.5  # share of the problems asked in one short line, which costs less
     grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(prompts=8, replay=8))  # of one worker
     replay_mix: MixConfig = field(default_factory=MixConfig)
     replay_conversations: int = 3_000
@@ -108,10 +107,6 @@ class ReinforceConfig:
         default_factory=lambda: OptimConfig(muon_lr=0.004, embedding_lr=1e-3, head_lr=5e-4, gain_lr=1e-3)
     )
     schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(decay=0.5, floor=0.1))
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.plain <= 1:
-            raise ConfigError(f"reinforce.plain={self.plain} is a share. Choose it from 0 to 1.")
 
 
 @dataclass(frozen=True)

@@ -216,6 +216,16 @@ def test_of_a_group_the_extremes_are_learned_from():
     )
 
 
+def test_wrong_answers_may_weigh_less():
+    whole, half, none = (
+        rollouts(model(), temperature=1.5, wrong_weight=weight).batch(0) for weight in (1.0, 0.5, 0.0)
+    )
+    assert torch.equal(whole.tokens_BT, half.tokens_BT) and bool((whole.weights_BT < 0).any())
+    for batch, weight in ((half, 0.5), (none, 0.0)):
+        expected_BT = torch.where(whole.weights_BT > 0, whole.weights_BT, weight * whole.weights_BT)
+        torch.testing.assert_close(batch.weights_BT, expected_BT)
+
+
 @pytest.fixture(scope="module")
 def talker(tmp_path_factory) -> Transformer:
     """Replies as replayed: d, e or f, another letter, and the end."""
@@ -248,25 +258,27 @@ def greedy(net: Transformer, before: list[int]) -> list[int]:
 
 
 @torch.no_grad()
-def test_screened_problems_are_sampled_only_where_the_greedy_answer_is_wrong(talker):
-    batches = rollouts(talker, wants_its_letter, screen=24, prompts=10, group=6, learn=2, temperature=2.0)
-    assert len(batches.prompts(0)) == 24
-    batch = batches.batch(0)
+@pytest.mark.parametrize("wanted", [5, 24])
+def test_screened_problems_are_sampled_only_where_the_greedy_answer_is_wrong(talker, wanted):
+    """In rounds of twice the wanted number, until it is found: 5 are, 24 are not."""
+    batches = rollouts(talker, wants_its_letter, screen=40, prompts=wanted, group=6, learn=2, temperature=2.0)
+    solved = []
     right = {}
     for item in batches.prompts(0):
         ids = prompt(TOKENIZER, item.conversation)
         right[tuple(ids)] = item.reward(parse_reply(TOKENIZER, greedy(talker, ids)))
-    assert set(right.values()) == {0.0, 1.0}  # both occur, or nothing is shown
-    solved = [right[tuple(prompt(TOKENIZER, item.conversation))] for item in batches.prompts(0)]
-    assert batch.metrics["reward"] == pytest.approx(sum(solved) / 24)
-    rows = rows_of(batch)
-    groups = len(rows) // 2
-    assert 0 < groups <= min(10, solved.count(0.0)) and len(rows) == 2 * groups
-    assert batch.metrics["useful_groups"] == pytest.approx(groups / min(10, solved.count(0.0)))
+        if len(solved) % (2 * wanted) or solved.count(0.0) < wanted:
+            solved.append(right[tuple(ids)])
+    assert (len(solved) < 40) == (wanted == 5) and 0 < sum(solved) < len(solved)
+    batch = batches.batch(0)
+    assert batch.metrics["reward"] == pytest.approx(sum(solved) / len(solved))
+    rows, unsolved = rows_of(batch), min(wanted, solved.count(0.0))
+    assert 0 < len(rows) <= 2 * unsolved
+    assert batch.metrics["useful_groups"] == pytest.approx(len(rows) / 2 / unsolved)
     for before, reply, weight in rows:
         assert not right[tuple(before)] and (weight > 0) == (reply != greedy(talker, before))
-    with_all = rollouts(talker, wants_its_letter, prompts=24, group=6, learn=2, temperature=2.0).batch(0)
-    assert any(right[tuple(before)] for before, _, _ in rows_of(with_all))  # unscreened, solved ones too
+    everything = rollouts(talker, wants_its_letter, prompts=40, group=6, learn=2, temperature=2.0).batch(0)
+    assert any(right[tuple(before)] for before, _, _ in rows_of(everything))  # unscreened, solved ones too
 
 
 def test_where_everything_is_solved_nothing_is_learned(talker):
@@ -305,7 +317,13 @@ def test_rollouts_and_replay_take_turns():
 def test_a_group_of_one_is_refused():
     with pytest.raises(ConfigError, match=r"group=1: a group needs at least 2"):
         GRPOConfig(group=1)
-    for wrong in ({"prompts": 0}, {"temperature": 0.0}, {"replay_weight": -1.0}, {"replay": 0}):
+    for wrong in (
+        {"prompts": 0},
+        {"temperature": 0.0},
+        {"replay_weight": -1.0},
+        {"replay": 0},
+        {"wrong_weight": 1.5},
+    ):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             GRPOConfig(**wrong)
     with pytest.raises(ConfigError, match=r"learn=3"):
