@@ -241,6 +241,12 @@ class Value:
         """What made it: "" for a leaf, else "+", "*", "**3", "ReLU", "tanh", ..."""
         return f"**{self._extra}" if self._kind == "**" else self._kind
 
+    def __bool__(self) -> bool:
+        """True, whatever the number, as in micrograd; refused while a function is recorded."""
+        if guard.ask is not None:
+            guard.ask(self, "asked whether it is true")
+        return True
+
     def __repr__(self) -> str:
         return f"Value(data={self._data}, grad={self.grad})"
 

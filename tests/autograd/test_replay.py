@@ -183,6 +183,8 @@ def test_a_value_from_outside_is_refused(leaves):
         (lambda w, x: w * x if w.data > 0 else w, r"leaf = 0.5 \(w\) was read"),
         (lambda w, x: w * x if (w * x).data > 0 else w, r"\* = 1.5 was read"),
         (lambda w, x: w * Value(x.data), r"leaf = 3.0 was read"),
+        (lambda w, x: w * x if x else w, r"leaf = 3.0 was asked whether it is true"),
+        (lambda w, x: (w * x) or w, r"\* = 1.5 was asked whether it is true"),
         (lambda w, x: w * copy.copy(x), r"leaf = 3.0 was copied"),
         (lambda w, x: copy.deepcopy(w) * x, r"leaf = 0.5 \(w\) was copied"),
         (lambda w, x: setattr(w, "data", 2.0) or w * x, r"leaf = 0.5 \(w\) was set"),

@@ -150,6 +150,11 @@ def test_operation_names_and_operands():
     assert repr(a) == "Value(data=1.0, grad=0.0)"
 
 
+def test_a_value_is_true_whatever_its_number():
+    """As an object of micrograd; `if v` while recording is refused, see test_replay.py."""
+    assert Value(0.0) and Value(1.0) * 0.0
+
+
 def test_numbers_of_every_kind_become_floats():
     for number in (2, True, np.float32(0.5), np.int64(3), torch.tensor(1.5)):
         assert type(Value(number).data) is float
