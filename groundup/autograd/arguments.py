@@ -32,16 +32,25 @@ def _read(argument: Any, numbers: list[float], choices: list[int]) -> Any:
     if isinstance(argument, Index):
         choices.append(argument._number)
         return Index
-    if isinstance(argument, np.ndarray) and argument.ndim and argument.dtype.kind in "fiub":
+    if isinstance(argument, np.ndarray) and argument.ndim:
+        if argument.dtype.kind not in "fiub":
+            raise _refused(argument)
         numbers.extend(argument.ravel().tolist())
         return argument.shape
     if isinstance(argument, str | bytes | Value) or not hasattr(argument, "__float__"):
-        raise GraphError(
-            f"{argument!r} ({type(argument).__name__}) cannot be an argument of a recorded function. "
-            "Allowed: numbers, Index, arrays of numbers, and lists of these."
-        )
-    numbers.append(float(argument))
+        raise _refused(argument)
+    try:
+        numbers.append(float(argument))
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # torch's tensors raise the last
+        raise _refused(argument) from None
     return None
+
+
+def _refused(argument: Any) -> GraphError:
+    return GraphError(
+        f"{argument!r} ({type(argument).__name__}) cannot be an argument of a recorded function. "
+        "Allowed: finite numbers, Index, arrays of numbers, and lists of these."
+    )
 
 
 def recorded(argument: Any, inputs: list[Value], indices: list[Index]) -> Any:

@@ -12,13 +12,14 @@ Next:     array_functions.py, operations whose derivative is worth deriving: sof
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from groundup.autograd.array_errors import do_not_fit, shape, told
-from groundup.autograd.array_node import Derivative, Node, Source, compute, constant, node, result
+from groundup.autograd.array_errors import do_not_fit, finite, shape, told
+from groundup.autograd.array_node import NUMBER, Derivative, Node, Source, compute, constant, node, result
 from groundup.base.errors import GraphError
 
 Axis = int | tuple[int, ...] | None
@@ -59,19 +60,19 @@ class Array(Node):
 
     def __truediv__(self, other: Any) -> Array:
         a, b = self._data, constant(other, self)
-        return node("/", np.divide, (a, b), (self, lambda g: g / b), (other, lambda g: -g * a / (b * b)))
+        return node("/", np.divide, (a, b), (self, lambda g: g / b), (other, _by_divisor(a, b)))
 
     def __rtruediv__(self, other: Any) -> Array:
         a, b = constant(other, self), self._data
-        return node("/", np.divide, (a, b), (self, lambda g: -g * a / (b * b)))
+        return node("/", np.divide, (a, b), (self, _by_divisor(a, b)))
 
     def __pow__(self, exponent: Any) -> Array:
-        if not isinstance(exponent, int | float | np.number):
+        if not isinstance(exponent, NUMBER):
             raise GraphError(
                 f"The exponent of ** must be a number, not {told(exponent)}. "
                 "For x to the power of y write (y * x.log()).exp()."
             )
-        a, n = self._data, float(exponent)
+        a, n = self._data, finite(exponent, "The exponent of **")
         slope: Derivative = lambda g: g * n * a ** (n - 1) if n else np.zeros_like(g)  # noqa: E731
         return node("**", lambda x: x**n, (a,), (self, slope))
 
@@ -103,8 +104,8 @@ class Array(Node):
         return result("tanh", out, (self, lambda g: g * (1 - out * out)))
 
     def sigmoid(self) -> Array:
-        """1 / (1 + exp(-x)), by tanh, which does not overflow."""
-        out = compute("sigmoid", lambda x: 0.5 * np.tanh(0.5 * x) + 0.5, self._data)
+        """1 / (1 + exp(-x)), which never overflows: small results keep all their digits."""
+        out = compute("sigmoid", lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))), self._data)
         return result("sigmoid", out, (self, lambda g: g * out * (1 - out)))
 
     def relu(self) -> Array:
@@ -170,7 +171,7 @@ class Array(Node):
 
     def reshape(self, *lengths: int | Sequence[int]) -> Array:
         """The same numbers in another shape; one length may be -1."""
-        wanted = _flat(lengths)
+        wanted = _flat("reshape", lengths)
         try:
             out = self._data.reshape(wanted)
         except ValueError:
@@ -183,19 +184,24 @@ class Array(Node):
 
     def transpose(self, *axes: int | Sequence[int]) -> Array:
         """The axes in this order, by default reversed."""
-        order = _flat(axes) or tuple(reversed(range(self.ndim)))
-        if sorted(axis % max(self.ndim, 1) for axis in order) != list(range(self.ndim)):
+        order = _flat("transpose", axes) or tuple(reversed(range(self.ndim)))
+        if sorted(axis + self.ndim * (axis < 0) for axis in order) != list(range(self.ndim)):
             raise GraphError(f"transpose: {order} does not name each axis of {shape(self._data)} once.")
         back = np.argsort([axis % max(self.ndim, 1) for axis in order])
         return result("transpose", self._data.transpose(order), (self, lambda g: g.transpose(back)))
 
+    def __iter__(self) -> Iterator[Array]:
+        return (self[i] for i in range(len(self)))
+
     def __getitem__(self, index: Any) -> Array:
         """Numbers picked by slices, places or arrays of places; one picked twice gets both gradients."""
-        parts = index if isinstance(index, tuple) else (index,)
-        if any(isinstance(part, Array) for part in parts):
-            raise GraphError("An index must be whole numbers, and an Array holds floats. Use a NumPy array.")
-        plain = all(part is None or part is ... or isinstance(part, int | slice) for part in parts)
+        index = tuple(_kept(part) for part in (index if isinstance(index, tuple) else (index,)))
+        plain = not any(isinstance(part, np.ndarray) for part in index)
         before, dtype = self.shape, self.dtype
+        try:
+            out = self._data[index]
+        except IndexError as error:
+            raise GraphError(f"[]: {error}. The shape is {shape(self._data)}.") from None
 
         def slope(g: np.ndarray) -> np.ndarray:
             out = np.zeros(before, dtype)
@@ -205,7 +211,7 @@ class Array(Node):
                 np.add.at(out, index, g)  # out[index] += g would count a place that is picked twice once
             return out
 
-        return result("[]", self._data[index], (self, slope))
+        return result("[]", out, (self, slope))
 
 
 # ---- Matrices, shapes, memory --------------------------------------------------------------------
@@ -221,23 +227,29 @@ def _matmul(a: Any, b: Any, *sources: Source) -> Array:
     try:
         return result("@", product(a, b), *sources)
     except ValueError:
-        raise GraphError(do_not_fit("@, its leading axes", (a[..., 0, 0], b[..., 0, 0]))) from None
+        leading = np.empty(a.shape[:-2]), np.empty(b.shape[:-2])
+        raise GraphError(do_not_fit("@, its leading axes", leading)) from None
 
 
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b; a stack times one matrix is one product of tall matrices, several times as fast."""
     with np.errstate(all="ignore"):  # some BLAS report overflows that are none; backward() looks at the loss
         if b.ndim == 2 and a.ndim > 2:
-            return (a.reshape(-1, a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1])
+            return (_tall(a) @ b).reshape(*a.shape[:-1], b.shape[-1])
         return a @ b
 
 
 def _left(a: np.ndarray, g: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The gradient of the right matrix: a.T @ g; for one matrix under a stack, the sum in one product."""
     if b.ndim == 2 and a.ndim > 2:
-        a, g = a.reshape(-1, a.shape[-1]), g.reshape(-1, g.shape[-1])
+        a, g = _tall(a), _tall(g)
     with np.errstate(all="ignore"):
         return _swapped(a) @ g
+
+
+def _tall(a: np.ndarray) -> np.ndarray:
+    """A stack of matrices as one matrix, one under the other."""
+    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
 
 def _swapped(a: np.ndarray) -> np.ndarray:
@@ -246,7 +258,7 @@ def _swapped(a: np.ndarray) -> np.ndarray:
 
 def _axes(op: str, a: np.ndarray, axis: Axis) -> tuple[int, ...]:
     """The axes as numbers from 0; GraphError if there is no such axis, or one is named twice."""
-    named = tuple(range(a.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    named = tuple(range(a.ndim)) if axis is None else _flat(op, (axis,))
     axes = tuple(i % a.ndim for i in named if -a.ndim <= i < a.ndim)
     if len(set(axes)) != len(named):
         raise GraphError(f"{op}: axis={axis} does not fit the shape {shape(a)}. Name each axis at most once.")
@@ -258,6 +270,26 @@ def _spread(g: np.ndarray, a: np.ndarray, axes: tuple[int, ...], keepdims: bool)
     return g if keepdims else g.reshape([1 if i in axes else length for i, length in enumerate(a.shape)])
 
 
-def _flat(numbers: tuple[Any, ...]) -> tuple[int, ...]:
-    """f(2, 3) and f((2, 3)) mean the same."""
-    return tuple(numbers[0]) if len(numbers) == 1 and not isinstance(numbers[0], int) else numbers
+def _flat(op: str, numbers: tuple[Any, ...]) -> tuple[int, ...]:
+    """Whole numbers; f(2, 3) and f((2, 3)) mean the same. GraphError for anything else."""
+    inside = (
+        numbers[0] if len(numbers) == 1 and isinstance(numbers[0], list | tuple | np.ndarray) else numbers
+    )
+    try:
+        return tuple([operator.index(number) for number in inside])
+    except TypeError:
+        raise GraphError(f"{op}: {numbers} are no axes or lengths. Give whole numbers.") from None
+
+
+def _kept(part: Any) -> Any:
+    """Part of an index, so that nobody can change it before the way back."""
+    if isinstance(part, Array):
+        raise GraphError("An index must be whole numbers, and an Array holds floats. Use a NumPy array.")
+    if part is None or part is ... or isinstance(part, int | slice):
+        return part
+    return int(part) if isinstance(part, np.integer) else np.array(part, None if np.size(part) else np.intp)
+
+
+def _by_divisor(a: Any, b: Any) -> Derivative:
+    """d(a / b)/db = -a / b², in two steps: b² can leave the floats where the quotients do not."""
+    return lambda g: -(g / b) * (a / b)

@@ -29,7 +29,12 @@ def numeric(data: Any, like: np.ndarray | None = None) -> np.ndarray:
 
     Raises GraphError for what holds no numbers, a NaN or an infinity.
     """
-    fresh = np.array(data)
+    try:
+        fresh = np.array(data)
+    except ValueError:
+        raise GraphError(
+            f"{told(data)} has rows that differ in length. An Array needs as many numbers in each."
+        ) from None
     if fresh.dtype.kind in "iub":
         fresh = fresh.astype(np.float64 if like is None else like.dtype)
     elif fresh.dtype.kind != "f":
@@ -44,6 +49,17 @@ def numeric(data: Any, like: np.ndarray | None = None) -> np.ndarray:
             "numbers are not finite). Remove or replace them: every gradient behind them would be nan."
         )
     return fresh
+
+
+def finite(number: Any, what: str) -> float:
+    """A number as a float; GraphError if it is not finite, or has more digits than any float."""
+    try:
+        found = float(number)
+    except OverflowError:
+        raise GraphError(f"{what} is a whole number larger than any float. Use a smaller one.") from None
+    if not np.isfinite(found):
+        raise GraphError(f"{what} is {found}: every gradient behind it would be nan. Use finite numbers.")
+    return found
 
 
 def not_finite(op: str, forward: Callable[..., Any], values: tuple[Any, ...]) -> str:

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from groundup.autograd.array import Array, product
-from groundup.autograd.array_errors import at, first_place, shape
+from groundup.autograd.array_errors import at, first_place, shape, told
 from groundup.autograd.array_node import compute, constant, result
 from groundup.base.errors import GraphError
+
+WHOLE = int | np.integer
 
 
 def softmax(x: Array, allowed: np.ndarray | None = None) -> Array:
@@ -34,8 +36,9 @@ def softmax(x: Array, allowed: np.ndarray | None = None) -> Array:
         powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
 
+    _check_array("softmax", x)
     if allowed is not None:
-        allowed = _mask("softmax", allowed, x.data)
+        allowed = _mask("softmax", allowed)
     y = compute("softmax", forward, x.data)
     # dy_i/dx_j = y_i (1[i = j] - y_j): so y (g - sum over j of g_j y_j)
     return result("softmax", y, (x, lambda g: y * (g - (g * y).sum(axis=-1, keepdims=True))))
@@ -48,6 +51,7 @@ def log_softmax(x: Array) -> Array:
         shifted = a - a.max(axis=-1, keepdims=True)
         return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
+    _check_array("log_softmax", x)
     y = compute("log_softmax", forward, x.data)
     return result("log_softmax", y, (x, lambda g: g - np.exp(y) * g.sum(axis=-1, keepdims=True)))
 
@@ -60,8 +64,9 @@ def cross_entropy(logits: Array, targets: Any) -> Array:
     >>> round(cross_entropy(Array([[0.0, 0.0, 0.0, 0.0]]), [2]).item(), 4)  # ln 4
     1.3863
     """
+    _check_array("cross_entropy", logits)
+    classes = _classes(np.array(targets), logits)  # a copy: the way back needs what was asked for
     a = logits.data.reshape(-1, logits.shape[-1])
-    classes = _classes(np.asarray(targets), logits)
     rows = np.arange(len(a))
 
     def forward(a: np.ndarray) -> np.ndarray:
@@ -87,6 +92,7 @@ def layer_norm(x: Array, scale: Any, shift: Any, eps: float = 1e-5) -> Array:
         centred = a - a.mean(axis=-1, keepdims=True)
         return centred / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
 
+    _check_array("layer_norm", x)
     y, a = compute("layer_norm", forward, x.data), x.data
 
     def slope(g: np.ndarray) -> np.ndarray:
@@ -101,21 +107,26 @@ def layer_norm(x: Array, scale: Any, shift: Any, eps: float = 1e-5) -> Array:
 def where(condition: Any, a: Any, b: Any) -> Array:
     """a where the condition (a mask of bools, a constant) is true, else b; one of the two is an Array."""
     like = a if isinstance(a, Array) else b
+    _check_array("where", like)
     x, y = constant(a, like), constant(b, like)
-    mask = _mask("where", condition, like.data)
+    mask = _mask("where", condition)
     out = compute("where", lambda x, y: np.where(mask, x, y), x, y).astype(like.dtype, copy=False)
     return result("where", out, (a, lambda g: np.where(mask, g, 0)), (b, lambda g: np.where(mask, 0, g)))
 
 
 def concatenate(arrays: Sequence[Array], axis: int = 0) -> Array:
     """The arrays one after another along an axis; each gets its piece of the gradient back."""
+    if not arrays:
+        raise GraphError("concatenate of no arrays. Give at least one.")
+    for array in arrays:
+        _check_array("concatenate", array)
     values = [array.data for array in arrays]
     try:
         out = np.concatenate(values, axis=axis)
     except ValueError:
         shapes = ", ".join(shape(value) for value in values)
         raise GraphError(
-            f"concatenate: {shapes} differ in an axis other than {axis}. Make them alike."
+            f"concatenate: {shapes} do not fit along axis {axis}, or differ in another. Make them alike."
         ) from None
     ends = np.cumsum([value.shape[axis] for value in values])
     cuts = [(int(end) - value.shape[axis], int(end)) for end, value in zip(ends, values, strict=True)]
@@ -175,8 +186,10 @@ def _check_conv(a: np.ndarray, w: np.ndarray, stride: int, pad: int) -> None:
             f"conv2d: images {shape(a)} and kernels {shape(w)} do not fit. They must be [B, C, H, W] and "
             "[F, C, K, K], with the same C."
         )
-    if stride < 1 or pad < 0:
-        raise GraphError(f"conv2d: stride={stride}, pad={pad}. A stride is 1 or more, a pad 0 or more.")
+    if not (isinstance(stride, WHOLE) and isinstance(pad, WHOLE) and stride >= 1 and pad >= 0):
+        raise GraphError(
+            f"conv2d: stride={stride}, pad={pad}. Both are whole; a stride is 1 or more, a pad 0 or more."
+        )
     if min(a.shape[2:]) + 2 * pad < w.shape[2]:
         raise GraphError(
             f"conv2d: a kernel of {w.shape[2]} by {w.shape[2]} is larger than images of {a.shape[2]} by "
@@ -186,7 +199,7 @@ def _check_conv(a: np.ndarray, w: np.ndarray, stride: int, pad: int) -> None:
 
 def _classes(targets: np.ndarray, logits: Array) -> np.ndarray:
     """Targets as a flat array of whole numbers; GraphError names the first that is none of the classes."""
-    if targets.shape != logits.shape[:-1]:
+    if not logits.ndim or targets.shape != logits.shape[:-1]:
         raise GraphError(
             f"cross_entropy: targets {shape(targets)} do not fit logits {shape(logits.data)}. For logits "
             "[..., V] give targets [...]."
@@ -205,8 +218,14 @@ def _classes(targets: np.ndarray, logits: Array) -> np.ndarray:
     return targets.reshape(-1)
 
 
-def _mask(op: str, mask: Any, values: np.ndarray) -> np.ndarray:
-    mask = np.asarray(mask)
+def _check_array(op: str, x: Any) -> None:
+    if not isinstance(x, Array):
+        raise GraphError(f"{op}: {told(x)} is no Array, and takes no gradient. Make one: Array(numbers).")
+
+
+def _mask(op: str, mask: Any) -> np.ndarray:
+    """A copy: a mask that was reused before the way back would say something else there."""
+    mask = np.array(mask)
     if mask.dtype != bool:
         raise GraphError(
             f"{op}: a mask holds True and False, this one {mask.dtype}. Compare first, as in x > 0."

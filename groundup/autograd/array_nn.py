@@ -25,7 +25,10 @@ class Module:
     """Something with parameters: its Arrays, those of its parts, and of lists of parts."""
 
     def named_parameters(self) -> dict[str, Array]:
-        """Every parameter by its path, such as "layers.0.weight", always in the same order."""
+        """Every parameter by its path, such as "layers.0.weight", always in the same order.
+
+        One that two parts share has the name of the first.
+        """
         found: dict[str, Array] = {}
         for name, part in vars(self).items():
             parts = enumerate(part) if isinstance(part, list) else [("", part)]
@@ -35,7 +38,8 @@ class Module:
                     found[path] = one
                 elif isinstance(one, Module):
                     found |= {f"{path}.{rest}": p for rest, p in one.named_parameters().items()}
-        return found
+        seen: dict[int, str] = {}
+        return {name: p for name, p in found.items() if seen.setdefault(id(p), name) == name}
 
     def parameters(self) -> list[Array]:
         """Every parameter, always in the same order."""
@@ -64,6 +68,8 @@ class Linear(Module):
         bias: bool = True,
         dtype: Any = np.float32,
     ):
+        if n_in < 1 or n_out < 1:
+            raise GraphError(f"Linear({n_in}, {n_out}) has no weights: give widths of 1 or more.")
         self.weight = _normal((n_in, n_out), gain / math.sqrt(n_in), rng, dtype)
         self.bias = Array(np.zeros(n_out, dtype)) if bias else None
 
@@ -132,7 +138,7 @@ class Attention(Module):
     """Causal self-attention with `n_head` heads: x_BTC to [B, T, C]. Vaswani et al. 2017, eq. 1."""
 
     def __init__(self, n_embd: int, n_head: int, rng: np.random.Generator, *, dtype: Any = np.float32):
-        if n_embd % n_head:
+        if n_head < 1 or n_embd % n_head:
             fits = [h for h in range(1, n_embd + 1) if n_embd % h == 0]
             raise GraphError(f"n_embd={n_embd} is not divisible by n_head={n_head}. Choose from {fits}.")
         self.n_head = n_head
@@ -140,6 +146,8 @@ class Attention(Module):
         self.project = Linear(n_embd, n_embd, rng, bias=False, dtype=dtype)
 
     def __call__(self, x_BTC: Array) -> Array:
+        if x_BTC.ndim != 3:
+            raise GraphError(f"attention takes x_BTC [batch, time, channels], not {list(x_BTC.shape)}.")
         B, T, C = x_BTC.shape
         H, D = self.n_head, C // self.n_head
         qkv = self.qkv(x_BTC).reshape(B, T, 3, H, D).transpose(2, 0, 3, 1, 4)

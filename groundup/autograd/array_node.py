@@ -14,19 +14,20 @@ Does not: know any operation. Next: array.py, which has them.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from groundup.autograd.array_errors import do_not_fit, not_finite, numeric, shape
+from groundup.autograd.array_errors import do_not_fit, finite, not_finite, numeric, shape
 from groundup.base.errors import GraphError
 
 Derivative = Callable[[np.ndarray], np.ndarray]  # gradient of the result -> gradient of one operand
 Source = tuple[Any, Derivative]  # an operand, and how it is reached; constants are not followed
+NUMBER = int | float | np.integer | np.floating
 _clock = itertools.count()  # an operand is born before what is made of it
 
 
@@ -103,6 +104,15 @@ class Node:
         origin = f", {self._op}" if self._op else ""
         return f"Array({shape(self._data)} {self.dtype}{origin}{f', {self.label}' if self.label else ''})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies of leaves are leaves of their own, born when they are made."""
+        if self._sources:
+            raise GraphError(
+                f"This Array {shape(self._data)} was computed by {self._op}, and cannot be copied without "
+                "all that it was made of. Copy leaves (parameters) and compute it again."
+            )
+        return functools.partial(type(self), label=self.label), (self._data,)
+
     def __len__(self) -> int:
         return len(self._data)
 
@@ -131,11 +141,14 @@ class Node:
                 "backward() was already called on this loss, and would add its gradients a second time. "
                 "Compute the loss again."
             )
+        if not self._sources:
+            self.grad = np.ones_like(self._data)
+            return
         if not np.isfinite(self._data).all():
             raise GraphError(f"backward() of a loss of {self.item()}. {_where_it_began(self)}")
         with np.errstate(all="raise", under="ignore"):
             self._flow_back()
-        self._done = bool(self._sources)
+        self._done = True
 
     def _flow_back(self) -> None:
         leaves: list[tuple[Node, np.ndarray]] = []  # written last: an error changes no gradient
@@ -190,12 +203,8 @@ def constant(other: Any, like: Node) -> Any:
     """
     if isinstance(other, Node):
         return other._data
-    if isinstance(other, int | float | np.number):
-        if not math.isfinite(other):
-            raise GraphError(
-                f"An operand is {other}: every gradient behind it would be nan. Use finite numbers."
-            )
-        return float(other)
+    if isinstance(other, NUMBER):
+        return finite(other, "An operand")
     return _read_only(numeric(other, like=like._data))
 
 

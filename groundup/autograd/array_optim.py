@@ -26,6 +26,8 @@ class Optimizer:
 
     def __init__(self, parameters: Sequence[Array], averages: Sequence[str]):
         self.parameters = list(parameters)
+        if len({id(p) for p in self.parameters}) < len(self.parameters):
+            raise GraphError("A parameter is listed twice, and would be moved twice. List each once.")
         self.steps = 0
         self.averages = {name: [np.zeros_like(p.data) for p in self.parameters] for name in averages}
 
@@ -57,7 +59,14 @@ class Optimizer:
         return {"steps": np.array(self.steps), **named}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from what `state()` gave."""
+        """Go on from what `state()` gave. GraphError if that was of other parameters."""
+        for name, array in self.state().items():
+            if name not in state or np.shape(state[name]) != array.shape:
+                was = list(np.shape(state[name])) if name in state else "missing"
+                raise GraphError(
+                    f"The optimizer's {name} should be {list(array.shape)} and is {was}: the state is that "
+                    "of another model or optimizer. Load the one that was saved with these weights."
+                )
         self.steps = int(state["steps"])
         for name, row in self.averages.items():
             for i in range(len(row)):

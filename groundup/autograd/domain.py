@@ -61,7 +61,9 @@ def defined(kind: str, x: float, n: float = 0.0) -> bool:
 
 def refusal(kind: str, x: float, n: float = 0.0) -> GraphError:
     """Why `defined` says no, and what to do."""
-    if math.isnan(x) or not math.isfinite(n):
+    if not math.isfinite(n):
+        return GraphError(f"({x}) ** {n}: an exponent is a finite number, such as 2, -1 or 0.5.")
+    if math.isnan(x):
         return GraphError(
             f"{kind} of {x}{f' with exponent {n}' if kind == '**' else ''}: not a number. It comes from "
             "infinity minus or times something: look for a result that grew without bound."
@@ -85,4 +87,5 @@ def refusal(kind: str, x: float, n: float = 0.0) -> GraphError:
             f"({x}) ** {n}: a negative base needs a whole exponent; the result would not be a real number. "
             "Square it, or use maximum(0), first."
         )
-    return GraphError(f"({x}) ** {n}: the result is larger than any float. Scale the base down first.")
+    remedy = "Keep the base away from 0" if abs(x) < 1.0 else "Scale the base down first"
+    return GraphError(f"({x}) ** {n}: the result is larger than any float. {remedy}.")

@@ -39,10 +39,10 @@ class Machine:
             raise GraphError(
                 "an argument is NaN (not a number). Clean the data, or find where it divided by 0."
             )
+        for choice, limit in zip(choices, p.limits.tolist(), strict=True):
+            if choice >= limit:
+                raise outside(choice, limit)
         self.index[:] = choices
-        if (self.index >= p.limits).any():
-            i = int((self.index >= p.limits).argmax())
-            raise outside(choices[i], int(p.limits[i]))
 
     def forward(self) -> None:
         """Compute every operation. Raises GraphError where one is not defined or a result is not finite."""

@@ -9,6 +9,7 @@ Next: replay.py, which changes the number.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import overload
 
@@ -55,28 +56,48 @@ def pick(table: Sequence[Sequence[Value]], index: Index | int) -> list[Value]: .
 def pick(table: Sequence[Value] | Sequence[Sequence[Value]], index: Index | int) -> Value | list[Value]:
     """`table[index]`, as an operation: a value of a list, or a row of a list of rows.
 
-    With a plain int it is `table[index]` and nothing else. Raises GraphError outside the table.
+    With a plain int it is `table[index]` and nothing else. Raises GraphError outside the table, and for a
+    table of something else.
 
     >>> rows = [[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]]
     >>> [v.data for v in pick(rows, Index(1))]
     [3.0, 4.0]
     """
-    number = index._number if isinstance(index, Index) else index
+    number = index._number if isinstance(index, Index) else _whole(index)
     if not 0 <= number < len(table):
         raise outside(number, len(table))
-    if isinstance(index, int):
-        return table[index]  # type: ignore[return-value]
-    if isinstance(table[0], Value):
+    if not isinstance(index, Index):
+        return table[number]  # type: ignore[return-value]
+    rows = [row for row in table if isinstance(row, list | tuple)]
+    if not rows:
         return _picked(tuple(table), index)  # type: ignore[arg-type]
-    return [_picked(column, index) for column in zip(*table, strict=True)]
+    if len(rows) < len(table) or len({len(row) for row in rows}) > 1:
+        lengths = [len(row) if isinstance(row, list | tuple) else "no row" for row in table]
+        raise GraphError(f"pick: the rows of the table differ in length: {lengths}. Make them alike.")
+    return [_picked(column, index) for column in zip(*rows, strict=True)]
 
 
 def outside(number: int, size: int) -> GraphError:
     """The complaint about an index that is not in its table."""
-    return GraphError(f"pick: index {number} is outside the table of {size}. Allowed: 0 to {size - 1}.")
+    allowed = f"Allowed: 0 to {size - 1}." if size else "It is empty: give candidates."
+    return GraphError(f"pick: index {number} is outside the table of {size}. {allowed}")
+
+
+def _whole(index: object) -> int:
+    try:
+        return operator.index(index)  # type: ignore[arg-type]  # NumPy's whole numbers too
+    except TypeError:
+        raise GraphError(
+            f"pick: {index!r} ({type(index).__name__}) is no index. Pass an Index, or a whole number."
+        ) from None
 
 
 def _picked(candidates: tuple[Value, ...], index: Index) -> Value:
+    if others := set(map(type, candidates)) - {Value}:
+        kind = sorted(other.__name__ for other in others)[0]
+        raise GraphError(
+            f"pick: the table holds something of type {kind}. Make a Value of each number in it."
+        )
     chosen = candidates[index._number]
     out = made(chosen._data, "pick", chosen, 1.0)
     out._extra = (candidates, index)

@@ -125,7 +125,7 @@ def flatten(
     place = {v._born: position for position, v in enumerate(leaves + computed)}
     slots = {id(index): slot for slot, index in enumerate(indices)}
     special = _Special(place, slots)
-    b_M = [place[(v._b or v._a)._born] for v in computed]
+    b_M = [place[(v._a if v._b is None else v._b)._born] for v in computed]
     a_M = [place[v._a._born] for v in computed]
     for m, v in enumerate(computed):
         if v._kind == "**":

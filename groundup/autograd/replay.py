@@ -42,7 +42,8 @@ from groundup.autograd.value import Value
 from groundup.base.errors import GraphError, suggest
 
 RUNNERS = ("auto", "numba", "numpy", "python")
-AGREE = 1e-12  # of the largest number: another C library may round exp differently in the last bit
+AGREE = 1e-12  # of the number or of the largest: another C library may round exp's last bit differently
+LARGE = 1e6  # what is larger excuses no other number
 
 
 class Eager(NamedTuple):
@@ -59,7 +60,7 @@ class Replay:
     The function gets its arguments with every number made a Value (and every Index a new Index), and returns
     a Value, or a list of Values of which the first is differentiated. Arguments are numbers, Index,
     arrays, and lists of these; an int is a number. It is called twice for each shape, so it must have no side
-    effects.
+    effects; and it must not use `.grad`, which it would see as it was before.
 
     `parameters` (P,) is the truth from now on: change it in place, and `store()` to see it in the Values.
     `gradient` (P,) and `results` (all that the function returned) are those of the last call.
@@ -77,12 +78,13 @@ class Replay:
             raise GraphError(
                 "runner = 'numba', and Numba is not installed. `pip install numba`, or use auto."
             )
+        parameters = list(parameters)
         for v in parameters:
             if not isinstance(v, Value) or v._a is not None:
                 raise GraphError(f"parameters= holds {v!r}, which is not a leaf. List Values that you made.")
         self.function = function
         self.runner = ("numba" if has_numba() else "numpy") if runner == "auto" else runner
-        self._values = list(parameters)
+        self._values = parameters
         self._parameters = np.array([v._data for v in parameters], np.float64)
         self._stored = self._parameters.copy()
         self.gradient = np.zeros(len(parameters))
@@ -96,6 +98,11 @@ class Replay:
 
     @parameters.setter
     def parameters(self, numbers: np.ndarray) -> None:
+        if np.shape(numbers) != self._parameters.shape:
+            raise GraphError(
+                f"{list(np.shape(numbers))} cannot replace {list(self._parameters.shape)} parameters. Give "
+                "one number for each, in their order."
+            )
         self._parameters[:] = numbers
 
     def __call__(self, *arguments: Any) -> float:
@@ -157,8 +164,10 @@ class Replay:
                 self._same("gradient", machine.grads[: len(eager.gradient)], eager.gradient)
 
     def _same(self, what: str, ours: np.ndarray, eager: np.ndarray) -> None:
-        if not np.allclose(ours, eager, rtol=0.0, atol=AGREE * max(1.0, np.abs(eager).max(initial=0.0))):
-            place = int(np.abs(ours - eager).argmax())
+        largest = min(np.abs(eager[np.isfinite(eager)]).max(initial=1.0), LARGE)
+        near = np.isclose(ours, eager, rtol=AGREE, atol=AGREE * largest, equal_nan=True)
+        if not near.all():
+            place = int((~near).argmax())
             raise RuntimeError(
                 f"the {self.runner} runner disagrees with the eager engine: {what} {place} is {ours[place]} "
                 f"and should be {eager[place]}. This is a bug in groundup, or in the C library behind exp."

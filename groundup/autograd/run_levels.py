@@ -61,7 +61,7 @@ class LevelRunner:
                     values[out] = np.where(x < 0.0, 0.0, x)
                 elif kind == MAX:
                     x, y = values[self.a_M[m]], values[self.b_M[m]]
-                    values[out] = np.where(y > x, y, x)
+                    values[out] = np.where((y > x) | (y != y), y, x)
                 elif kind == PICK:
                     values[out] = values[self.table[self.a_M[m] + index[self.b_M[m]]]]
                 elif (failed := self._one_by_one(kind, m, values)) != FINE:

@@ -65,7 +65,7 @@ def forward(kinds_M, a_M, b_M, exponents, table, index, values, first):
                 y = logistic(x)
             else:  # MAX
                 y = values[b_M[m]]
-                if not y > x:
+                if not (y > x or y != y):
                     y = x
         values[first + m] = y
     return FINE

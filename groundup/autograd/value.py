@@ -131,7 +131,7 @@ class Value:
             other = _value(other)
         x, y = self._data, other._data
         first = 1.0 if x > y else 0.5 if x == y else 0.0
-        return made(y if y > x else x, "max", self, first, other, 1.0 - first)
+        return made(y if y > x or y != y else x, "max", self, first, other, 1.0 - first)  # NaN stays NaN
 
     # ---- what is written with these ----
 
@@ -148,7 +148,11 @@ class Value:
                 f"{self._data} / {below}: division by zero. Keep the divisor away from 0, for example by "
                 "adding 1e-5."
             )
-        return self * (other**-1 if isinstance(other, Value) else below**-1.0)
+        if isinstance(other, Value):
+            return self * other**-1
+        if not defined("**", below, -1.0):
+            raise refusal("**", below, -1.0)
+        return self * below**-1.0
 
     def __rsub__(self, other: SupportsFloat) -> Value:
         return other + (-self)
@@ -237,11 +241,19 @@ class Value:
         """What made it: "" for a leaf, else "+", "*", "**3", "ReLU", "tanh", ..."""
         return f"**{self._extra}" if self._kind == "**" else self._kind
 
+    def __bool__(self) -> bool:
+        """True, whatever the number, as in micrograd; refused while a function is recorded."""
+        if guard.ask is not None:
+            guard.ask(self, "asked whether it is true")
+        return True
+
     def __repr__(self) -> str:
         return f"Value(data={self._data}, grad={self.grad})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies of leaves are leaves of their own, born when they are made."""
+        if guard.ask is not None:
+            guard.ask(self, "copied")
         if self._a is not None:
             raise GraphError(
                 f"the result of {self._op!r}, {self._data}{named(self)}, cannot be copied without all that "
@@ -311,6 +323,10 @@ def _number(number: Any) -> float:
         if isinstance(number, str | bytes):
             raise TypeError("text")
         found = float(number)
+    except OverflowError:
+        raise GraphError(
+            "a whole number of more than 308 digits is larger than any float. Use a smaller one."
+        ) from None
     except (TypeError, ValueError):
         raise GraphError(
             f"{number!r} ({type(number).__name__}) is no number. A Value holds one real number: make a "

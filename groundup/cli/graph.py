@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "EXPR leaves open.",
         allow_abbrev=False,
     )
-    parser.add_argument("expression", nargs="?", metavar="EXPR", help='for example "a=2; b=-3; L=tanh(a*b)"')
+    parser.add_argument("expression", nargs="?", metavar="EXPR", help='such as "a=2; b=-0.5; L=tanh(a*b)"')
     parser.add_argument("--mlp", metavar="SIZES", help="draw a network instead: its inputs, then its layers")
     parser.add_argument("--seed", type=int, default=1337, help="of the network's weights (default: 1337)")
     parser.add_argument("-o", "--out", type=Path, default=Path("graph.svg"), metavar="FILE.svg")
@@ -87,7 +87,10 @@ def _given(words: Sequence[str]) -> tuple[dict[str, float], list[str]]:
 
 
 def _network(sizes: str, seed: int):  # type: ignore[no-untyped-def]
-    """Inputs and output of a network with weights and inputs from the seed."""
+    """Inputs and output of a network with weights and inputs from the seed.
+
+    Every weight has a name: "L1 n2 w3" is that of input 3 in neuron 2 of layer 1, "L1 n2" what it says.
+    """
     from groundup.autograd.nn import MLP
     from groundup.autograd.value import Value
 
@@ -102,7 +105,16 @@ def _network(sizes: str, seed: int):  # type: ignore[no-untyped-def]
     rng = random.Random(seed)
     model = MLP(first, rest, rng=rng)
     inputs = {f"x{i}": Value(rng.uniform(-1, 1), f"x{i}") for i in range(1, first + 1)}
-    out = model(list(inputs.values()))
-    assert isinstance(out, Value), "the last layer has one neuron"
+    values = list(inputs.values())
+    for depth, layer in enumerate(model.layers, 1):
+        for place, neuron in enumerate(layer.neurons, 1):
+            for i, weight in enumerate(neuron.w, 1):
+                weight.label = f"L{depth} n{place} w{i}"
+            neuron.b.label = f"L{depth} n{place} b"
+        out = layer(values)
+        values = out if isinstance(out, list) else [out]
+        for place, value in enumerate(values, 1):
+            value.label = f"L{depth} n{place}"
+    (out,) = values
     out.label = "y"
     return {**inputs, "y": out}

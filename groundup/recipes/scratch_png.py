@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -44,19 +44,22 @@ def draw_boundary(
 ) -> None:
     """Points of two kinds over the network's score on a grid; the line is where it says 0.
 
-    `corners`: left, right, bottom, top of the grid; scores_YX[0] is its bottom row.
+    `corners`: left, right, bottom, top place of the grid; scores_YX[0] is its bottom row.
     """
-    figure = _figure(7, 5.5)
+    left, right, bottom, top = corners
+    figure = _figure(7, min(9.0, 0.8 + 6.5 * (top - bottom) / (right - left)))  # no paper above and below
     axes = figure.subplots()
     most = float(np.abs(scores_YX).max()) or 1.0
-    field: Any = {"origin": "lower", "extent": corners, "aspect": "equal"}
+    down, across = scores_YX.shape
+    half_x, half_y = (right - left) / (across - 1) / 2, (top - bottom) / (down - 1) / 2
     axes.imshow(
-        np.tanh(2 * scores_YX / most), cmap="BrBG_r", vmin=-1.6, vmax=1.6, interpolation="bilinear", **field
-    )
+        np.tanh(2 * scores_YX / most), cmap="BrBG_r", vmin=-1.6, vmax=1.6, interpolation="bilinear",
+        origin="lower", extent=(left - half_x, right + half_x, bottom - half_y, top + half_y),
+    )  # fmt: skip
     if scores_YX.min() < 0 < scores_YX.max():
-        axes.contour(
-            scores_YX, levels=[0.0], colors="#1f2328", linewidths=1.5, origin="lower", extent=corners
-        )
+        places = np.linspace(left, right, across), np.linspace(bottom, top, down)
+        axes.contour(*places, scores_YX, levels=[0.0], colors="#1f2328", linewidths=1.5)
+    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     for kind, colour, name in ((0, COLOURS[0], "upper moon"), (1, COLOURS[1], "lower moon")):
         x, y = points_N2[labels_N == kind].T
         axes.scatter(x, y, s=26, color=colour, edgecolor="white", linewidth=0.7, label=name, zorder=3)

@@ -1,6 +1,8 @@
 """Every operation of an Array against torch in float64, and against the slope that nearby values show."""
 
+import copy
 import gc
+import pickle
 import sys
 import weakref
 
@@ -147,6 +149,35 @@ def test_a_place_that_is_picked_twice_gets_both_gradients():
     assert table.grad.tolist() == [[1, 1], [0, 0], [2, 2]]
 
 
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    x, two = Array(np.arange(8.0).reshape(2, 2, 2)), np.int64(2)
+    assert x.sum(np.int64(0)).shape == x.transpose(np.array([2, 0, 1]))[np.int64(0)].shape == (2, 2)
+    assert x.reshape(two * 4).shape == (8,) and x.reshape(two, 4).shape == (2, 4)
+    assert [row.data.tolist() for row in x[0]] == [[0, 1], [2, 3]]  # and the rows end
+
+
+def test_products_of_nothing_are_zeros_with_empty_gradients():
+    for left, right in (((2, 3, 0), (0, 4)), ((0, 2, 3), (3, 4)), ((3, 0), (5, 0, 4))):
+        agree(lambda x, y: x @ y, np.ones(left), np.ones(right))
+    agree(lambda x: x.sum(1), np.ones((3, 0)))
+    agree(lambda x, y: x * y, np.ones((0, 3)), np.ones(3))
+
+
+def test_a_small_share_keeps_its_digits():
+    """By tanh, sigmoid(-40) was 0, and in float32 sigmoid(-10) had three right digits."""
+    agree(lambda x: x.sigmoid().log(), np.array([-700.0, -40.0, -1.0, 0.0, 30.0]))
+    single = np.array([-80.0, -17.0, -10.0, 100.0], np.float32)
+    assert Array(single).sigmoid().dtype == np.float32
+    np.testing.assert_allclose(Array(single).sigmoid().data, torch.tensor(single).sigmoid(), rtol=1e-6)
+
+
+def test_a_divisor_whose_square_is_no_float_has_a_slope():
+    agree(lambda x, y: x / y, np.array([1e-200, 1e200, 1.0]), np.array([1e-180, 1e180, -3.0]))
+    y = Array([1e-180])
+    (1e-200 / y).sum().backward()  # torch says -inf
+    np.testing.assert_allclose(y.grad, [-1e160], rtol=1e-12)
+
+
 def test_ties_are_settled_as_torch_settles_them():
     agree(lambda x: x.relu(), np.array([0.0, 1.0, -1.0]))
     agree(lambda x, y: x.maximum(y), np.array([1.0, 2.0]), np.array([1.0, 3.0]))
@@ -255,6 +286,24 @@ def test_a_value_that_is_used_twice_gets_both_gradients():
     assert (a.grad, b.grad) == (-3, -8)
 
 
+def test_a_result_that_is_a_leaf_has_slope_1_however_often():
+    x = Array(3.0)
+    x.backward()
+    x.backward()
+    assert x.grad == 1
+
+
+def test_a_copy_of_a_leaf_is_another_leaf():
+    """With its original's time of birth it was taken for it: one got both gradients, the other none."""
+    x = Array([3.0], label="x")
+    for twin in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        x.zero_grad()
+        (x * twin).sum().backward()
+        assert (twin.label, x.grad, twin.grad) == ("x", 3, 3)
+    half = copy.deepcopy(Array(np.ones(2, np.float32)))
+    assert half.dtype == np.float32
+
+
 def test_two_losses_add_up_and_the_same_loss_twice_is_refused():
     x = Array([1.0, 2.0])
     loss = (x * x).sum()
@@ -344,6 +393,17 @@ BAD = {
     "nan in a constant": (lambda: Array([1.0]) * np.array([np.nan]), r"holds nan at \[0\]"),
     "an infinite number": (lambda: Array([1.0]) * float("inf"), "An operand is inf"),
     "reshape": (lambda: ones(2, 3).reshape(4, 2), r"6 numbers .* \[2, 3\] do not fill \[4, 2\]"),
+    "reshape to a word": (lambda: ones(2, 3).reshape("a"), r"reshape: \('a',\) are no axes or lengths"),
+    "a place that is not there": (lambda: ones(2, 3)[2], r"\[\]: index 2 is out of .* shape is \[2, 3\]"),
+    "too many places": (lambda: ones(2, 3)[0, 0, 0], r"\[\]: too many indices"),
+    "half a place": (lambda: ones(2, 3)[0.5], r"\[\]: .* integer"),
+    "rows of two lengths": (lambda: Array([[1.0], [1.0, 2.0]]), "rows that differ in length"),
+    "exponent nan": (lambda: ones(2) ** float("nan"), r"exponent of \*\* is nan"),
+    "exponent inf": (lambda: ones(2) ** float("inf"), r"exponent of \*\* is inf"),
+    "a whole number too large": (lambda: ones(2) * 10**400, "An operand is a whole number larger than any"),
+    "a copied result": (lambda: copy.copy(ones(2) * 2), r"\[2\] was computed by \*, and cannot be copied"),
+    "axis of a word": (lambda: ones(2, 3).max("a"), r"max: \('a',\) are no axes"),
+    "transpose beyond": (lambda: ones(2, 3).transpose(0, 3), r"\(0, 3\) does not name each axis"),
     "transpose": (lambda: ones(2, 3).transpose(0, 0), "does not name each axis"),
     "axis": (lambda: ones(2, 3).sum(2), r"sum: axis=2 does not fit the shape \[2, 3\]"),
     "axis twice": (lambda: ones(2, 3).max((0, -2)), "Name each axis at most once"),
@@ -395,6 +455,21 @@ def test_a_leaf_that_changes_before_its_gradient_is_asked_for_is_refused():
     assert weights.grad is None
     (weights * weights).sum().backward()
     assert weights.grad.tolist() == [4, 8]
+
+
+def test_places_that_change_before_the_gradient_is_asked_for_change_nothing():
+    x, places = Array([0.0, 0.0, 0.0]), np.array([0, 1])
+    picked = x[places].sum()
+    places[:] = 2
+    picked.backward()
+    assert x.grad.tolist() == [1, 1, 0]
+    x.zero_grad()
+    rows = [0, 0]
+    picked = x[rows].sum()
+    rows[:] = [2, 2]
+    picked.backward()
+    assert x.grad.tolist() == [2, 0, 0]
+    assert x[[]].shape == (0,)
 
 
 def test_values_cannot_be_changed_in_place_from_outside():

@@ -154,6 +154,28 @@ def test_where_and_concatenate_hand_each_part_its_gradient():
         )
 
 
+def test_targets_and_masks_that_change_before_the_gradient_is_asked_for_change_nothing():
+    """They were kept without a copy, so that a reused batch buffer gave the gradient of the next batch."""
+    x, targets = Array([[0.0, 0.0]]), np.array([0])
+    loss = cross_entropy(x, targets)
+    targets[:] = 1
+    loss.backward()
+    assert x.grad.tolist() == [[-0.5, 0.5]]
+    y, mask = Array([1.0, 2.0]), np.array([True, False])
+    first = where(mask, y, 0.0).sum()
+    mask[:] = ~mask
+    first.backward()
+    assert y.grad.tolist() == [1, 0]
+
+
+def test_one_row_of_logits_may_stand_alone():
+    agree(
+        lambda x: cross_entropy(x, 2),
+        lambda x: F.cross_entropy(x, torch.tensor(2)),
+        normal(4),
+    )
+
+
 def two():
     return Array(normal(2, 3))
 
@@ -176,7 +198,17 @@ BAD = {
     "axes": (lambda: conv2d(normal(5, 5), kernels()), r"images \[5, 5\] and kernels"),
     "kernel": (lambda: conv2d(normal(1, 1, 2, 2), kernels()), "images of 2 by 2"),
     "stride": (lambda: conv2d(normal(1, 1, 5, 5), kernels(), stride=0), "stride is 1 or more"),
-    "concatenate": (lambda: concatenate([two(), Array(normal(2, 4))]), r"\[2, 3\], \[2, 4\] differ"),
+    "half a stride": (lambda: conv2d(normal(1, 1, 5, 5), kernels(), stride=1.5), "stride=1.5.* whole"),
+    "softmax of no Array": (lambda: softmax(np.ones(3)), r"softmax: array\(.* is no Array"),
+    "logits of no Array": (lambda: cross_entropy(np.ones((1, 3)), [0]), "cross_entropy: .* is no Array"),
+    "norm of no Array": (lambda: layer_norm(np.ones(3), two(), 0), "layer_norm: .* is no Array"),
+    "where without an Array": (lambda: where([True], 1.0, 2.0), "where: 2.0 .* is no Array"),
+    "logits of one number": (lambda: cross_entropy(Array(1.0), 0), r"targets \[\] do not fit logits \[\]"),
+    "no such class in one row": (lambda: cross_entropy(Array([1.0, 2.0]), 5), "target 5 is none of"),
+    "concatenate nothing": (lambda: concatenate([]), "concatenate of no arrays"),
+    "concatenate beyond": (lambda: concatenate([two(), two()], 5), "do not fit along axis 5"),
+    "concatenate no Array": (lambda: concatenate([two(), np.ones((2, 3))]), "is no Array"),
+    "concatenate": (lambda: concatenate([two(), Array(normal(2, 4))]), r"\[2, 3\], \[2, 4\] do not fit"),
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 from groundup.autograd.array import Array
 from groundup.autograd.array_functions import cross_entropy
 from groundup.autograd.array_nn import MLP, Attention, Block, Conv, LayerNorm, Linear, Module
-from groundup.autograd.array_optim import AdamW
+from groundup.autograd.array_optim import SGD, AdamW
 from groundup.base.errors import GraphError
 
 
@@ -27,6 +27,19 @@ def test_parameters_are_named_by_their_path_in_a_fixed_order(rng):
     assert list(Linear(2, 3, rng, bias=False).named_parameters()) == ["weight"]
     model = MLP([2, 16, 16, 1], rng)
     assert len(model.parameters()) == 6 and sum(p.size for p in model.parameters()) == 337
+
+
+def test_a_shared_parameter_is_listed_once_and_moved_once(rng):
+    class Tied(Module):
+        def __init__(self):
+            self.reads = Array([2.0])
+            self.writes = self.reads
+
+    model = Tied()
+    assert list(model.named_parameters()) == ["reads"]
+    (model.reads * model.writes).sum().backward()
+    SGD(model.parameters()).step(lr=0.1)
+    assert model.writes.data.tolist() == [2.0 - 0.1 * 4.0]
 
 
 def test_a_layer_keeps_the_spread_of_its_input(rng):
@@ -97,6 +110,12 @@ def test_what_does_not_fit_is_refused_with_what_would(rng):
         GraphError, match=r"n_embd=8 is not divisible by n_head=3. Choose from \[1, 2, 4, 8\]"
     ):
         Attention(8, 3, rng)
+    with pytest.raises(GraphError, match="not divisible by n_head=0"):
+        Attention(8, 0, rng)
+    with pytest.raises(GraphError, match=r"\[batch, time, channels\], not \[3, 8\]"):
+        Attention(8, 2, rng)(Array(np.ones((3, 8), np.float32)))
+    with pytest.raises(GraphError, match=r"Linear\(0, 3\) has no weights"):
+        Linear(0, 3, rng)
     with pytest.raises(GraphError, match="make no network"):
         MLP([3], rng)
     with pytest.raises(GraphError, match=r"@: the shapes \[2, 5\] and \[4, 3\]"):

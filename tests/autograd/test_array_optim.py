@@ -84,3 +84,19 @@ def test_a_bad_gradient_moves_nothing(gradient, said):
     with pytest.raises(GraphError, match=f"Parameter bad .*{said}. Nothing was moved"):
         optimizer.step(0.1)
     assert np.array_equal(good.data, START) and optimizer.steps == 0
+
+
+def test_the_state_of_another_model_is_refused():
+    """A state [2] would have been stretched over a parameter [3, 2] without a word."""
+    optimizer, other = SGD([Array(START)], momentum=0.9), AdamW([Array(START)])
+    with pytest.raises(GraphError, match=r"velocity.0 should be \[3, 2\] and is \[2\]"):
+        optimizer.load_state({"steps": np.array(1), "velocity.0": np.ones(2)})
+    with pytest.raises(GraphError, match=r"velocity.0 should be \[3, 2\] and is missing"):
+        optimizer.load_state(other.state())
+    assert optimizer.steps == 0 and not optimizer.averages["velocity"][0].any()
+
+
+def test_a_parameter_that_is_listed_twice_is_refused():
+    p = Array(START)
+    with pytest.raises(GraphError, match="listed twice"):
+        SGD([p, Array(START), p])

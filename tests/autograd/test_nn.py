@@ -23,6 +23,37 @@ def test_the_lectures_neuron():
     assert [v.grad for v in x] == [w.data for w in neuron.w]
 
 
+def trace(root):
+    """As micrograd's trace_graph.ipynb has it."""
+    nodes, edges = set(), set()
+
+    def build(v):
+        if v not in nodes:
+            nodes.add(v)
+            for child in v._prev:
+                edges.add((child, v))
+                build(child)
+
+    build(root)
+    return nodes, edges
+
+
+def test_the_notebook_that_draws_graphs_sees_micrograds():
+    """Its `draw_dot` asks for data, grad, _op and _prev; gout.svg beside it has these boxes."""
+    random.seed(1337)
+    y = Neuron(2)([Value(1.0), Value(-2.0)])
+    y.backward()
+    nodes, edges = trace(y)
+    boxes = sorted(("%.4f" % v.data, "%.4f" % v.grad, v._op) for v in nodes)  # noqa: UP031
+    assert boxes == [
+        ("-0.1331", "1.0000", "*"), ("-2.0000", "0.0665", ""), ("0.0000", "1.0000", ""),
+        ("0.0665", "-2.0000", ""), ("0.1024", "1.0000", "+"), ("0.1024", "1.0000", "ReLU"),
+        ("0.2355", "1.0000", ""), ("0.2355", "1.0000", "*"), ("0.2355", "1.0000", "+"),
+        ("1.0000", "0.2355", ""),
+    ]  # fmt: skip
+    assert len(edges) == 9 and sum(user is y for _, user in edges) == 1
+
+
 def test_parameters_come_in_micrograds_order():
     random.seed(7)
     model = MLP(3, [4, 2])

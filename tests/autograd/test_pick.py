@@ -1,5 +1,6 @@
 """Choosing by a number that may change, eagerly."""
 
+import numpy as np
 import pytest
 
 from groundup.autograd.pick import Index, pick
@@ -27,12 +28,29 @@ def test_a_plain_int_is_no_operation():
     assert pick(table, 1) is table[1]
     rows = [table, table]
     assert pick(rows, 0) is table
+    assert pick(table, np.int64(1)) is table[1]  # a token out of a NumPy array
 
 
 @pytest.mark.parametrize("number", [-1, 2])
 def test_outside_the_table(number):
     with pytest.raises(GraphError, match=rf"index {number} is outside the table of 2\. Allowed: 0 to 1"):
         pick([Value(1.0), Value(2.0)], number)
+
+
+@pytest.mark.parametrize(
+    ("table", "index", "message"),
+    [
+        ([Value(1.0)], 1.0, r"pick: 1.0 \(float\) is no index"),
+        ([Value(1.0)], "a", r"pick: 'a' \(str\) is no index"),
+        ([], Index(0), "outside the table of 0. It is empty"),
+        ([1.0, 2.0], Index(0), "something of type float. Make a Value"),
+        ([[Value(1.0)], [Value(1.0), Value(2.0)]], Index(0), r"rows .* differ in length: \[1, 2\]"),
+        ([[Value(1.0)], Value(2.0)], Index(0), r"differ in length: \[1, 'no row'\]"),
+    ],
+)
+def test_a_table_or_an_index_of_something_else_is_refused(table, index, message):
+    with pytest.raises(GraphError, match=message):
+        pick(table, index)
 
 
 @pytest.mark.parametrize("number", [-1, 1.5, "1", True, None])

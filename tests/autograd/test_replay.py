@@ -1,5 +1,6 @@
 """Record once, replay many: the course's moons to the published digits, and every way to bake in a number."""
 
+import copy
 import random
 
 import numpy as np
@@ -91,9 +92,12 @@ def test_arguments_are_numbers_lists_arrays_and_indices(leaves):
     assert step.results.tolist() == [29.5, 6.0]
     assert step(2, [3.0, 4], np.array([[5, 6], [7, 8]]), Index(2)) == 0.5 * 2 + 4 * 7 + 3
     assert step.gradient.tolist() == [2.0, 0.0]
-    for wrong, message in ((["a"], "'a' \\(str\\)"), ([None], "None"), ([Value(1.0)], "Value"), ([1j], "1j")):
+    for wrong, message in (
+        ("a", r"'a' \(str\)"), (None, "None"), (Value(1.0), "Value"), (1j, "1j"), (10**400, r"0 \(int\)"),
+        (np.array([1, None]), "array"), (np.array(["a"]), "array"), (np.array([1j]), "array"),
+    ):  # fmt: skip
         with pytest.raises(GraphError, match=rf"{message}.*cannot be an argument"):
-            step(*wrong)
+            step(wrong)
 
 
 def test_forward_leaves_the_gradient_alone(leaves):
@@ -179,6 +183,10 @@ def test_a_value_from_outside_is_refused(leaves):
         (lambda w, x: w * x if w.data > 0 else w, r"leaf = 0.5 \(w\) was read"),
         (lambda w, x: w * x if (w * x).data > 0 else w, r"\* = 1.5 was read"),
         (lambda w, x: w * Value(x.data), r"leaf = 3.0 was read"),
+        (lambda w, x: w * x if x else w, r"leaf = 3.0 was asked whether it is true"),
+        (lambda w, x: (w * x) or w, r"\* = 1.5 was asked whether it is true"),
+        (lambda w, x: w * copy.copy(x), r"leaf = 3.0 was copied"),
+        (lambda w, x: copy.deepcopy(w) * x, r"leaf = 0.5 \(w\) was copied"),
         (lambda w, x: setattr(w, "data", 2.0) or w * x, r"leaf = 0.5 \(w\) was set"),
         (lambda w, x: (w * x).backward() or w * x, r"\* = 1.5 was differentiated"),
     ],
@@ -261,6 +269,8 @@ def test_an_index_outside_the_table_is_refused(leaves):
         with pytest.raises(GraphError, match="index 2 is outside the table of 2"):
             step(Index(2))
     assert step(Index(0)) == 1.0
+    with pytest.raises(GraphError, match=f"index {2**70} is outside the table of 2"):
+        step(Index(2**70))  # more than an array of indices can hold
 
 
 # ---- guard 4: ties and what is not defined ----
@@ -275,6 +285,21 @@ def test_ties_are_those_of_the_eager_engine(runner, leaves):
         (eager[0] * Value(x).relu() + (eager[1] * x).maximum(eager[1] * y)).backward()
         step(x, y)
         assert step.gradient.tolist() == [v.grad for v in eager]
+
+
+@pytest.mark.parametrize("runner", ["numba", "numpy", "python"])
+@pytest.mark.parametrize("first", [True, False])
+def test_not_a_number_is_not_lost_in_a_maximum(runner, first, leaves):
+    w, b = leaves
+
+    def function(x):
+        zero = w * x * x * 0.0  # infinity times 0 for a large x
+        return b.maximum(zero) if first else zero.maximum(b)
+
+    step = Replay(function, parameters=leaves, runner=runner)
+    assert [step(1.0), step(2.0)] == [0.0, 0.0]
+    with pytest.raises(GraphError, match=r"5e\+199 \* 1e\+200 is inf, too large"):
+        step(1e200)
 
 
 def test_a_step_that_leaves_the_domain_is_refused(leaves):
@@ -333,7 +358,48 @@ def test_a_runner_that_computes_something_else_is_never_believed(leaves, directi
     assert Replay(lambda x: leaves[0] * x, parameters=leaves, runner="python")(2.0) == 1.0
 
 
+def test_an_infinite_number_on_the_way_does_not_blunt_the_comparison(leaves, monkeypatch):
+    """The tolerance was relative to the largest number: infinite here, and 1e288 beside 1e300."""
+
+    def function(x):
+        return [leaves[0] * x, (x * 1e300 * 1e300).tanh()]
+
+    assert Replay(function, parameters=leaves, runner="python")(1.0) == 0.5
+    honest = run_loop.forward
+
+    def dishonest(*arguments):
+        result = honest(*arguments)
+        arguments[-2][-1] += 1e-3
+        return result
+
+    monkeypatch.setattr(run_loop, "forward", dishonest)
+    with pytest.raises(RuntimeError, match="disagrees with the eager engine"):
+        Replay(function, parameters=leaves, runner="python")(1.0)
+
+
+def test_a_candidate_that_is_not_a_number_and_not_chosen_does_no_harm(leaves):
+    step = Replay(lambda i: pick([leaves[0], leaves[0] * 1e300 * 1e300 * 0.0], i), parameters=leaves)
+    assert [step(Index(0)) for _ in range(3)] == [0.5, 0.5, 0.5] and step.gradient.tolist() == [1.0, 0.0]
+    with pytest.raises(GraphError, match="too large for a float"):
+        step(Index(1))
+
+
 # ---- parameters, and other bad use ----
+
+
+@pytest.mark.parametrize("numbers", [[1.0], 2.0, [1.0, 2.0, 3.0]])
+def test_parameters_of_another_number_are_refused(leaves, numbers):
+    """One number would have become the value of all of them."""
+    step = Replay(line(*leaves), parameters=leaves)
+    with pytest.raises(GraphError, match=r"cannot replace \[2\] parameters"):
+        step.parameters = np.array(numbers)
+    step.parameters = [1.0, 2.0]
+    assert step.parameters.tolist() == [1.0, 2.0]
+
+
+def test_parameters_may_come_one_by_one(leaves):
+    step = Replay(line(*leaves), parameters=(leaf for leaf in leaves))
+    assert step([1.0], [2.0]) == 6.25
 
 
 def test_parameters_that_somebody_else_sets_are_noticed(leaves):

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import example, given
 
 from groundup.autograd import array_nn, nn
 from groundup.autograd.array import Array
 from groundup.autograd.array_functions import cross_entropy
 from groundup.autograd.value import Value
+from tests.autograd.expressions import compute, leaves, steps
 
 T, C, H = 3, 4, 2  # time, channels, heads of the tiny attention block
 D = C // H
@@ -187,3 +189,31 @@ def test_one_expression_on_all_three():
         found.append([float(x) for x in (result.data, a.grad, b.grad)])
     same(*found)
     assert [round(x, 4) for x in found[0]] == [24.7041, 138.8338, 645.5773]
+
+
+def tensor(x):
+    return torch.tensor(x, dtype=torch.float64, requires_grad=True)
+
+
+def on_all_three(numbers, recipe):
+    """[result, gradients] of one expression on each engine; a leaf that was not reached has gradient 0."""
+    found = []
+    for kind in (Value, Array, tensor):
+        made = [kind(x) for x in numbers]
+        result = compute(made, recipe)
+        result.backward()
+        found.append([float(result.data), *(0.0 if leaf.grad is None else float(leaf.grad) for leaf in made)])
+    return found
+
+
+@given(leaves, steps)
+@example([1.0, 1.0], [("maximum", 0, 1)])  # a tie
+@example([0.0], [("relu", 0, 0)])
+def test_random_expressions_on_all_three(numbers, recipe):
+    same(*on_all_three(numbers, recipe))
+
+
+def test_a_wrong_derivative_in_one_of_the_three_would_be_seen(monkeypatch):
+    monkeypatch.setattr(Array, "tanh", lambda self: self * 0.9)
+    with pytest.raises(AssertionError):
+        same(*on_all_three([0.3], [("tanh", 0, 0)]))

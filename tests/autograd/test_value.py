@@ -150,6 +150,11 @@ def test_operation_names_and_operands():
     assert repr(a) == "Value(data=1.0, grad=0.0)"
 
 
+def test_a_value_is_true_whatever_its_number():
+    """As an object of micrograd; `if v` while recording is refused, see test_replay.py."""
+    assert Value(0.0) and Value(1.0) * 0.0
+
+
 def test_numbers_of_every_kind_become_floats():
     for number in (2, True, np.float32(0.5), np.int64(3), torch.tensor(1.5)):
         assert type(Value(number).data) is float
@@ -243,6 +248,14 @@ def test_a_gradient_can_be_infinite_and_zero_stays_zero():
         (lambda: Value(1000.0).exp(), r"exp\(1000.0\).*larger than any float"),
         (lambda: Value(1e200) ** 2, r"\(1e\+200\) \*\* 2.0.*larger than any float"),
         (lambda: Value(1e300) ** 1.5, r"\(1e\+300\) \*\* 1.5.*larger than any float"),
+        (
+            lambda: Value(1.0) / 1e-320,
+            r"\(1e-320\) \*\* -1.0.*larger than any float. Keep the base away from 0",
+        ),
+        (lambda: Value(1.0) / Value(1e-320), r"\(1e-320\) \*\* -1.0.*Keep the base away from 0"),
+        (lambda: Value(2.0) ** math.inf, r"\(2.0\) \*\* inf: an exponent is a finite number"),
+        (lambda: Value(10**400), "whole number of more than 308 digits"),
+        (lambda: Value(2.0) ** 10**400, "whole number of more than 308 digits"),
         (lambda: Value(float("nan")), "cannot be NaN"),
         (lambda: Value(1.0) * float("nan"), "cannot be NaN"),
         (lambda: Value("3"), r"'3' \(str\) is no number"),
@@ -281,6 +294,18 @@ def test_a_result_cannot_be_set_or_copied():
     with pytest.raises(GraphError, match=r"result of '\*', 6.0 \(y\), cannot be copied"):
         copy.deepcopy(y)
     assert y.data == 6.0
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_not_a_number_is_not_lost_in_a_maximum(first):
+    """maximum(3, nan) was 3, and its whole gradient went to what was nan: now it is nan, as in torch."""
+    three, large = Value(3.0), Value(1e200)
+    nan = large * 1e200 * 0.0
+    larger = three.maximum(nan) if first else nan.maximum(three)
+    assert math.isnan(larger.data)
+    with pytest.raises(GraphError, match=r"'\*' of 1e\+200 and 1e\+200 is inf"):
+        larger.backward()
+    assert three.grad == large.grad == 0.0
 
 
 def test_nan_cannot_be_set():

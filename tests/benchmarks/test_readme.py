@@ -1,11 +1,12 @@
 """Figures are copied into the pages, in both languages, and a page that differs is noticed."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from benchmarks import readme
-from benchmarks.result import write
+from benchmarks.result import Claim, Result, write
 from benchmarks.zero_to_chat import claims_of
 from groundup.base.errors import DataError
 
@@ -52,6 +53,30 @@ def test_both_languages_have_the_same_figures(results):
 
     assert figures(english) == figures(chinese) and len(figures(english)) > 30
     assert readme.LABELS["en"].skills.keys() == readme.LABELS["zh"].skills.keys()
+
+
+@pytest.fixture
+def scalars(tmp_path):
+    """(what was measured of the autograd floor, where it is published)."""
+    pairs = {"moons-eager-vs-micrograd": 12.0, "moons-eager-vs-micrograd.gc-off": 3.5,
+             "moons-replay-vs-micrograd": 2345.0, "moons-replay-vs-torch": 1.25}  # fmt: skip
+    claims = [Claim(id, "moons", "ms", 1.0, theirs=x, ratio=x, peer="them") for id, x in pairs.items()]
+    claims.append(Claim("scalar-gpt", "GPT", "CPU s", 7.25, n=5))
+    return Result("autograd", "Some CPU", {}, "2026-01-02", tuple(claims)), tmp_path / "scalars"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_figures_of_the_scalars(scalars, language):
+    page = "<!-- figures:scalars -->\n<!-- /figures -->\n"
+    result, folder = scalars
+    assert readme.fill(page, language, folder) == page
+    write(result, folder / "autograd.x.json")
+    filled = readme.fill(page, language, folder)
+    for figure in ("**12**", "3.5", "**2,345**", "**1.2**", "7.2", "n=5", "2026-01-02", "Some CPU"):
+        assert figure in filled
+    assert readme.fill(filled, language, folder) == filled
+    write(replace(result, claims=result.claims[1:]), folder / "autograd.x.json")
+    assert readme.fill(filled, language, folder) == page  # a half says nothing
 
 
 def test_check_notices_and_the_command_mends(results, tmp_path, monkeypatch, capsys):

@@ -35,9 +35,14 @@ def test_a_network_instead(capsys):
     assert main(["graph", "--mlp", "2,16,16,1", "-o", "net.svg", "--seed", "3"]) == 0
     assert "d y / d x2" in capsys.readouterr().out
     first = Path("net.svg").read_text()
+    assert ">L2 n16<" in first and "L1 n1 w1" not in first  # each neuron is one box
     assert "MLP of 2,16,16,1, seed 3" in first
     assert main(["graph", "--mlp", "2,16,16,1", "-o", "net.svg", "--seed", "4"]) == 0
     assert Path("net.svg").read_text() != first
+    assert main(["graph", "--mlp", "2,3,1", "-o", "net.svg"]) == 0
+    small = Path("net.svg").read_text()
+    for name in ("x1", "L1 n3 w2", "L1 n3 b", "L1 n3", "L2 n1 w3", "y"):
+        assert f">{name}<" in small  # each weight is, with its name
 
 
 @pytest.mark.parametrize(
