@@ -53,6 +53,8 @@ def save(path: Path, inches: tuple[float, float], draw: "Callable[[Figure], None
 
 def draw(figure: "Figure", curves: Sequence[Curves]) -> None:
     """Four panels with every run in each, and one legend below. A run's stages stand one after the other."""
+    from matplotlib.ticker import LogLocator
+
     shifts = beginnings(curves)
     loss, lr, norm, speed = figure.subplots(2, 2).flat
     absolute = all(each.lr for each in curves)  # logs of older runs have only the fraction
@@ -80,6 +82,7 @@ def draw(figure: "Figure", curves: Sequence[Curves]) -> None:
         norm.axhline(limit, color=SOFT, lw=1, ls=":")
     window(loss, [*(each.loss for each in curves), *(each.held_out for each in curves)])
     norm.set_yscale("log")
+    norm.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # norms often stay within one power of ten
     norm.yaxis.set_major_formatter("{x:g}")
     norm.yaxis.set_minor_formatter("")
     speed.set_ylim(bottom=0)
