@@ -184,6 +184,11 @@ def train(
         return stage
     context_len = recipe.model.context_len
     tokens, held_out = (TokenShards.open(tokens_stage.dir / side).tokens for side in ("train", "held_out"))
+    if len(held_out) < 2:
+        raise DataError(
+            f"At held_out={recipe.data.held_out} only {len(held_out)} of {len(tokens) + len(held_out):,} "
+            "tokens are held out, and the first is never predicted. Give more text, or a larger share."
+        )
     batches = WindowBatches(
         tokens, context_len=context_len, batch_size=recipe.batch_size, seed=derive(recipe.seed, "batches")
     )
