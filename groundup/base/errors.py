@@ -42,6 +42,10 @@ class TokenizerError(UserError):
     """A tokenizer cannot be trained, loaded or used with the ids it was given."""
 
 
+class DivergedError(UserError):
+    """A loss or gradient was not finite. The step was not taken, and evidence was written."""
+
+
 class GraphError(UserError):
     """An expression cannot be computed or differentiated: log of a negative, shapes that do not fit."""
 

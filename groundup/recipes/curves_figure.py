@@ -79,9 +79,7 @@ def draw(figure: "Figure", curves: Sequence[Curves]) -> None:
     for limit in sorted({value for each in curves for _, value in each.clipped}):
         norm.axhline(limit, color=SOFT, lw=1, ls=":")
     window(loss, [*(each.loss for each in curves), *(each.held_out for each in curves)])
-    norm.set_yscale("log")
-    norm.yaxis.set_major_formatter("{x:g}")
-    norm.yaxis.set_minor_formatter("")
+    powers(norm)
     speed.set_ylim(bottom=0)
     legend(figure, curves)
 
@@ -124,6 +122,18 @@ def window(axes: "Axes", found: Sequence[Points]) -> None:
     if values and max(values) > min(values):
         room = 0.05 * (max(begins) - min(values))
         axes.set_ylim(min(values) - room, max(begins) + max(room, 0.02))
+
+
+def powers(axes: "Axes") -> None:
+    """A logarithmic axis with figures on it also where the values stay within one power of ten."""
+    from matplotlib.ticker import LogLocator
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    digits = range(1, 10) if high < 4 * low else (1, 2, 5) if high < 40 * low else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=digits))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
 
 
 def legend(figure: "Figure", curves: Sequence[Curves]) -> None:

@@ -26,7 +26,7 @@ from groundup.autograd.array_functions import cross_entropy
 from groundup.autograd.array_nn import Conv, Linear, Module
 from groundup.autograd.array_optim import AdamW
 from groundup.base.config import to_dict
-from groundup.base.errors import ConfigError, DataError
+from groundup.base.errors import ConfigError, DataError, GraphError
 from groundup.base.files import write_json
 from groundup.base.log import Progress
 from groundup.base.rundir import RunDir, Stage
@@ -34,7 +34,7 @@ from groundup.base.seeds import numpy_rng
 from groundup.data.digits import Digits, read_digits
 from groundup.evals.intervals import Interval, wilson
 from groundup.recipes.report_data import duration
-from groundup.recipes.training_state import TrainingState, load_state
+from groundup.recipes.training_state import TrainingState, diverged, load_state
 from groundup.train.interrupt import stop_on_signal
 from groundup.train.schedule import ScheduleConfig, lr_scale
 
@@ -178,19 +178,28 @@ def learn(recipe: DigitsFromScratch, run_dir: RunDir, train: Digits, held_out: D
     ):
         for step in range(start.step, recipe.steps):
             images, labels_B = batch(recipe, train, step)
-            loss = cross_entropy(net(images), labels_B)
-            loss.backward()
-            optimizer.step(recipe.lr * lr_scale(step, recipe.steps, recipe.schedule))
+            rate = recipe.lr * lr_scale(step, recipe.steps, recipe.schedule)
+            try:
+                loss = cross_entropy(net(images), labels_B)
+                loss.backward()
+            except GraphError as error:
+                arrays = {name: p.data for name, p in net.named_parameters().items()}
+                raise diverged(
+                    stage.dir, error, step=step, lr=rate, batch=labels_B.tolist(), arrays=arrays
+                ) from None
+            optimizer.step(rate)
             done = step + 1
             run_dir.events.write("train", step=done, loss=loss.item(), label="digits")
             bar.advance(1, loss=loss.item())
-            if done % recipe.eval_every == 0 or done == recipe.steps:
+            look = done % recipe.eval_every == 0 or done == recipe.steps
+            stopping = stop.requested  # read once: a signal a moment later is for the next step
+            if look or stopping or done % recipe.save_every == 0:
+                save(done)  # before it is evaluated, so that a bug in an evaluation costs no training
+            if stopping and done < recipe.steps:
+                return None
+            if look:
                 right, nats = score(net, held_out)
                 run_dir.events.write("eval", step=done, loss=nats, accuracy=right.value, label="digits")
-            if stop.requested or done % recipe.save_every == 0 or done == recipe.steps:
-                save(done)
-            if stop.requested and done < recipe.steps:
-                return None
     stage.finish(seconds=time.monotonic() - began, parameters=sum(p.size for p in net.parameters()))
     return stage
 

@@ -25,7 +25,7 @@ from groundup.autograd.nn import MLP
 from groundup.autograd.replay import Replay
 from groundup.autograd.value import Value
 from groundup.base.config import to_dict
-from groundup.base.errors import ConfigError
+from groundup.base.errors import ConfigError, GraphError
 from groundup.base.files import write_json
 from groundup.base.log import Progress
 from groundup.base.rundir import RunDir, Stage
@@ -34,7 +34,7 @@ from groundup.data.moons import moons
 from groundup.evals.intervals import Interval, wilson
 from groundup.recipes.digits import STOPPED
 from groundup.recipes.report_data import duration
-from groundup.recipes.training_state import TrainingState, load_state
+from groundup.recipes.training_state import TrainingState, diverged, load_state
 from groundup.train.interrupt import stop_on_signal
 
 NEW_POINTS = 1000  # on which the trained network is examined
@@ -121,15 +121,21 @@ def learn(recipe: Moons, run_dir: RunDir) -> Stage | None:
 
     with stop_on_signal() as stop, Progress(recipe.steps, "moons", "step", initial=start.step) as bar:
         for k in range(start.step, recipe.steps):
-            loss = step(points_N2, signs_N)
+            rate = recipe.lr - (recipe.lr - recipe.lr_last) * k / recipe.steps
+            try:
+                loss = step(points_N2, signs_N)
+            except GraphError as error:
+                arrays = {"parameters": step.parameters}
+                raise diverged(stage.dir, error, step=k, lr=rate, batch="all", arrays=arrays) from None
             right = float(((step.results[1:] > 0) == (signs_N > 0)).mean())
             run_dir.events.write("train", step=k, loss=loss, accuracy=right, label="moons")
-            step.parameters -= (recipe.lr - (recipe.lr - recipe.lr_last) * k / recipe.steps) * step.gradient
+            step.parameters -= rate * step.gradient
             bar.advance(1, loss=loss, accuracy=right)
-            if stop.requested or k + 1 == recipe.steps:
+            stopping = stop.requested  # read once: a signal a moment later is for the next step
+            if stopping or k + 1 == recipe.steps:
                 state = TrainingState({"parameters": step.parameters}, k + 1, time.monotonic() - began)
                 state.save(stage.dir)
-            if stop.requested and k + 1 < recipe.steps:
+            if stopping and k + 1 < recipe.steps:
                 return None
     stage.finish(seconds=time.monotonic() - began, loss=loss, accuracy=right, parameters=len(step.parameters))
     return stage

@@ -212,7 +212,7 @@ def _warnings(asked: MyText, chosen: MyText, trial: Trial, text: TextFacts) -> l
         )
     if asked.fit.steps is None and trial.steps < FEW_STEPS:
         found.append(
-            f"{asked.minutes:g} minutes are enough for only {trial.steps:,} steps here: the model will have "
+            f"{asked.minutes:g} min are enough for only {trial.steps:,} steps here: the model will have "
             "hardly begun. Give it more with --minutes."
         )
     if asked.model.n_layer is not None and not trial.fits:

@@ -70,6 +70,7 @@ class ModelConfig:
     norm_eps: float = 1e-6
     init_std: float | None = None  # None: 1/sqrt(fan-in); GPT-2's is 0.02
     zero_init_out: bool = True
+    layer_scale: float | None = None  # on what a block adds, at first; its worth: docs/log.md
 
     def __post_init__(self) -> None:
         TransformerConfig(vocab_size=1, **vars(self))  # refuses what does not fit before anything is read

@@ -184,6 +184,7 @@ def train(
         return stage
     context_len = recipe.model.context_len
     tokens, held_out = (TokenShards.open(tokens_stage.dir / side).tokens for side in ("train", "held_out"))
+    _refuse_if_nothing_is_held_out(recipe.data.held_out, len(held_out), len(tokens))
     batches = WindowBatches(
         tokens, context_len=context_len, batch_size=recipe.batch_size, seed=derive(recipe.seed, "batches")
     )
@@ -233,6 +234,14 @@ def train(
         parameters=sum(p.numel() for p in model.parameters()),
     )
     return stage
+
+
+def _refuse_if_nothing_is_held_out(share: float, held_out: int, tokens: int) -> None:
+    if held_out < 2:
+        raise DataError(
+            f"At held_out={share} only {held_out} of {tokens + held_out:,} tokens are held out, and the "
+            "first is never predicted. Give more text, or a larger share."
+        )
 
 
 def transformer_config(recipe: Pretrain, vocab_size: int) -> TransformerConfig:

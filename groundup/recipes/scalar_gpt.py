@@ -28,7 +28,7 @@ from groundup.autograd.replay import Replay
 from groundup.autograd.scalar_gpt import ScalarGPT, ScalarGPTConfig
 from groundup.autograd.value import Value
 from groundup.base.config import to_dict
-from groundup.base.errors import ConfigError, DataError, FetchError, HashError
+from groundup.base.errors import ConfigError, DataError, FetchError, GraphError, HashError
 from groundup.base.files import write_json
 from groundup.base.log import Progress
 from groundup.base.rundir import RunDir, Stage
@@ -38,7 +38,7 @@ from groundup.data.sources import source
 from groundup.evals.intervals import bootstrap_mean
 from groundup.recipes.digits import STOPPED
 from groundup.recipes.report_data import duration
-from groundup.recipes.training_state import TrainingState, load_state
+from groundup.recipes.training_state import TrainingState, diverged, load_state
 from groundup.tokenizer.chars import CharTokenizer
 from groundup.train.interrupt import stop_on_signal
 
@@ -204,21 +204,28 @@ def learn(job: Job, run_dir: RunDir) -> Stage | None:
 
     with stop_on_signal() as stop, Progress(recipe.steps, "names", "step", initial=start.step) as bar:
         for step in range(start.step, recipe.steps):
-            loss = loss_of(job.tokens(job.name_of(step)))
+            rate, name = recipe.lr * (1 - step / recipe.steps), job.name_of(step)
+            try:
+                loss = loss_of(job.tokens(name))
+            except GraphError as error:
+                arrays = {"parameters": weights.data}
+                raise diverged(stage.dir, error, step=step, lr=rate, batch=name, arrays=arrays) from None
             weights.grad = loss_of.gradient
-            optimizer.step(recipe.lr * (1 - step / recipe.steps))
+            optimizer.step(rate)
             loss_of.parameters = weights.data
             done = step + 1
             run_dir.events.write("train", step=done, loss=loss, label="names")
             bar.advance(1, loss=loss)
-            if done % recipe.sample_every == 0 or done == recipe.steps:
-                told = job.write_names(weights.data, 5, numpy_rng(recipe.seed, "sample"))
-                run_dir.events.write("sample", step=done, text=" ".join(told), label="names")
-            if stop.requested or done % recipe.sample_every == 0 or done == recipe.steps:
+            look = done % recipe.sample_every == 0 or done == recipe.steps
+            stopping = stop.requested  # read once: a signal a moment later is for the next step
+            if look or stopping:
                 arrays = {f"optimizer.{name}": array for name, array in optimizer.state().items()}
                 arrays["parameters"] = weights.data
                 TrainingState(arrays, done, time.monotonic() - began).save(stage.dir)
-            if stop.requested and done < recipe.steps:
+            if look:
+                told = job.write_names(weights.data, 5, numpy_rng(recipe.seed, "sample"))
+                run_dir.events.write("sample", step=done, text=" ".join(told), label="names")
+            if stopping and done < recipe.steps:
                 return None
     stage.finish(seconds=time.monotonic() - began, parameters=weights.size)
     return stage

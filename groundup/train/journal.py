@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from groundup.base.config import diff
-from groundup.base.errors import CheckpointError, ConfigError, UserError
+from groundup.base.errors import CheckpointError, ConfigError, DivergedError
 from groundup.base.files import recover, write_json
 from groundup.base.log import EventLog
 from groundup.tokenizer.protocol import Tokenizer
@@ -28,10 +28,6 @@ from groundup.train.optim import Optimizer
 from groundup.weights import checkpoint
 
 MEAN = "mean|"  # before the name of a weight: its running mean, in the training state
-
-
-class DivergedError(UserError):
-    """A loss or gradient was not finite. The step was not taken."""
 
 
 @dataclass

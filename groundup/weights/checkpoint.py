@@ -14,6 +14,7 @@ the rest is JSON. The checksums find accidents, not enemies: who can write the f
 Next: train/fit.py, which writes them; huggingface.py and others, which translate foreign ones.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -175,12 +176,9 @@ def verify(path: str | Path) -> Manifest:
     path = Path(path)
     recover(path)
     try:
-        manifest = _manifest(path)
-        for name, expected in manifest.files.items():
-            _check_file(path / name, expected)
+        return _whole(path)
     except CheckpointError as error:
         raise CheckpointError(f"{error} {_advice(path)}") from None
-    return manifest
 
 
 def newest_valid(folder: str | Path) -> tuple[Path, Manifest] | None:
@@ -188,13 +186,8 @@ def newest_valid(folder: str | Path) -> tuple[Path, Manifest] | None:
     found = []
     for path in sorted(Path(folder).glob("*/")):
         if not path.name.startswith("."):
-            try:
-                manifest = _manifest(path)
-                for name, expected in manifest.files.items():
-                    _check_file(path / name, expected)
-            except CheckpointError:
-                continue
-            found.append((path, manifest))
+            with contextlib.suppress(CheckpointError):
+                found.append((path, _whole(path)))
     return max(found, key=lambda pair: pair[1].step, default=None)
 
 
@@ -218,6 +211,14 @@ def find(path: str | Path) -> Path:
         f"It is not finished; choose one of: {', '.join(map(str, below))}." if below else "Train one first."
     )
     raise CheckpointError(f"{path} holds no finished model. {choices}")
+
+
+def _whole(path: Path) -> Manifest:
+    """The manifest of a checkpoint of which every byte is as it was written."""
+    manifest = _manifest(path)
+    for name, expected in manifest.files.items():
+        _check_file(path / name, expected)
+    return manifest
 
 
 def _manifest(path: Path) -> Manifest:
@@ -261,7 +262,9 @@ def _check_file(path: Path, expected: Mapping[str, Any]) -> None:
 
 
 def _advice(path: Path) -> str:
-    """What to do about a checkpoint that cannot be used: the newest valid one beside it, if there is one."""
+    """What to do about a checkpoint that cannot be used: its twin, or the newest valid one beside it."""
+    if twin := _twin(path):
+        return f"The same weights lie unharmed in {twin}: use those."
     found = newest_valid(path.parent)
     if found is None or found[0] == path:
         return "No other valid checkpoint lies beside it: start the run again in a new directory."
@@ -269,6 +272,17 @@ def _advice(path: Path) -> str:
         f"The newest valid checkpoint beside it is {found[0]} (step {found[1].step:,}): use that "
         f"one, or rename it to {path.name} to train on from it."
     )
+
+
+def _twin(path: Path) -> Path | None:
+    """Valid weights of a stage that are the very same: `model/` of a run is a copy of a stage's best."""
+    with contextlib.suppress(CheckpointError):
+        wanted = _manifest(path).files.get("model.safetensors")
+        for manifest in sorted(path.parent.glob(f"[!.]*/[!.]*/{MANIFEST}")):
+            with contextlib.suppress(CheckpointError):
+                if wanted and _whole(manifest.parent).files.get("model.safetensors") == wanted:
+                    return manifest.parent
+    return None
 
 
 def _same_tokenizer(path: Path, have: str, saved: str, whose: str) -> None:

@@ -6,7 +6,7 @@ from groundup.base.errors import UserError, suggest
 
 def test_every_kind_is_a_user_error():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    assert len(kinds) == 9 and all(issubclass(kind, UserError) for kind in kinds)
+    assert len(kinds) == 10 and all(issubclass(kind, UserError) for kind in kinds)
     assert not issubclass(ValueError, UserError)
 
 

@@ -36,7 +36,7 @@ def what_is_wrong(words: list[str]) -> str:
         case ["groundup", "run", preset, *flags]:
             found = load(preset)
             if "--help" not in flags:
-                with_flags(found, flags)
+                with_flags(found, [flag for flag in flags if flag not in ("--dry", "--dry-run", "--update")])
             return ""
         case ["groundup", "data", verb, *names]:
             expand(names)

@@ -20,6 +20,7 @@ from groundup.infer.sampling import SamplingParams
 from groundup.recipes import chat_scores, chat_text, chat_training
 from groundup.recipes.catalog import RECIPES
 
+BASE = Path("base")  # where the run lies that `adapt` goes on from: that of the case "pretrain"
 SMALL_MODEL = {"model.n_layer": 1, "model.n_head": 2, "model.n_embd": 16, "model.context_len": 16}
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {  # case: recipe, what differs from its defaults
     "pretrain": (
@@ -34,6 +35,21 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {  # case: recipe, what differ
          "fit.accumulate": 2, "fit.precision": "bfloat16", "fit.recompute": True, "fit.average": 0.9,
          "tokenizer.kind": "bpe", "tokenizer.vocab_size": 270, "schedule.kind": "cosine",
          "schedule.warmup": 5},
+    ),
+    "pretrain-by-size": (
+        "pretrain-by-size",
+        {"data.path": Path("poem.txt"), "size": 1, "context_len": 16, "vocab_size": 270, "rows": 1,
+         "tokens_per_weight": 0.02, "device": "cpu"},
+    ),
+    "my-text": (
+        "my-text",
+        {"data.path": Path("poem.txt"), "model.n_layer": 1, "model.n_embd": 32, "model.context_len": 16,
+         "fit.steps": 30, "fit.batch_size": 4, "fit.looks": 6, "fit.patience": 0, "device": "cpu"},
+    ),
+    "adapt": (
+        "adapt",
+        {"base": BASE, "data.path": Path("song.txt"), "fit.steps": 30, "fit.batch_size": 4, "fit.looks": 6,
+         "fit.patience": 0, "replay": 0.25, "device": "cpu"},
     ),
     "zero-to-chat": (
         "zero-to-chat",
@@ -50,7 +66,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {  # case: recipe, what differ
         {"data.path": Path("digits.csv"), "batch_size": 16, "steps": 24, "shift": 0, "eval_every": 12,
          "save_every": 5, "model.channels": (2, 4), "model.kernel": 3},
     ),
-    "moons": ("moons", {"n": 12, "hidden": (4,), "steps": 12, "runner": "eager"}),
+    "moons": ("moons", {"n": 12, "hidden": (4,), "steps": 12, "runner": "numpy"}),
     "scalar-gpt": (
         "scalar-gpt",
         {"data.source": "names", "data.held_out": 20, "model.context_len": 6, "model.n_head": 2,
@@ -70,6 +86,7 @@ def settings_of(case: str) -> tuple[str, Any]:
 def write_texts() -> None:
     """What the recipes read, in the current folder."""
     Path("poem.txt").write_text("The cat sat on the mat,\nthe rat sat on the hat.\n" * 60)
+    Path("song.txt").write_text("The rat has a hat, the cat has a mat.\n" * 80)
     rng = np.random.Generator(np.random.PCG64(0))
     rows = (",".join(map(str, [*rng.integers(0, 256, 144), number % 10])) for number in range(200))
     Path("digits.csv").write_text("\n".join(rows) + "\n")

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from groundup.base.errors import UserError
-from groundup.recipes.curves_figure import beginnings, moved, write_figure
+from groundup.recipes.curves_figure import beginnings, moved, powers, write_figure
 from groundup.train.curves import Curves
 
 
@@ -40,6 +40,17 @@ def test_what_a_log_lacks_is_left_out(tmp_path):
     lost = curves("lost", loss=[(1, 4.0), (2, math.inf), (3, 1e9)], held_out=[])
     write_figure(tmp_path / "y.png", [lost, curves("well")])
     assert (tmp_path / "y.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.54, 0.98), (0.28, 0.8), (0.9, 31.0), (1e-4, 1e4)])
+def test_a_logarithmic_axis_has_figures_however_short_it_is(low, high):
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    axes.plot([1, 2], [low, high])
+    powers(axes)
+    shown = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert 2 <= len(shown) <= 9
 
 
 def test_another_ending_is_refused(tmp_path):

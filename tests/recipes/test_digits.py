@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from groundup.base.config import replace_path, to_dict
-from groundup.base.errors import CheckpointError, ConfigError, DataError
+from groundup.base.errors import CheckpointError, ConfigError, DataError, DivergedError
 from groundup.base.rundir import RunDir
 from groundup.data.digits import Digits
 from groundup.data.fetch import kept_path, local_copy
 from groundup.data.sources import source
 from groundup.recipes import digits as recipe
 from groundup.recipes.digits import DigitsFromScratch, DigitsModel
-from groundup.recipes.training_state import FILE, load_state
+from groundup.recipes.training_state import FILE, TrainingState, load_state
 
 # The segments of a pocket calculator: top, upper left, upper right, middle, lower left, lower right, bottom.
 SEGMENTS = ["1110111", "0010010", "1011101", "1011011", "0111010", "1101011", "1101111", "1010010", "1111111",
@@ -96,6 +96,27 @@ def test_stopped_and_carried_on_equals_uninterrupted(settings, monkeypatch):
     assert all(np.array_equal(whole[name], stopped[name]) for name in whole)
     run(replace_path(settings, "seed", 1), Path("other"))
     assert not np.array_equal(load_state(Path("other/train")).arrays["head.weight"], whole["head.weight"])
+
+
+def test_one_flipped_bit_in_a_state_is_found(settings):
+    state = TrainingState({"weight": np.arange(6.0).reshape(2, 3)}, step=5, seconds=1.5)
+    Path("run/train").mkdir(parents=True)
+    state.save(Path("run/train"))
+    assert load_state(Path("run/train")).step == 5
+    whole = bytearray(Path("run/train", FILE).read_bytes())
+    whole[-3] ^= 1  # in a number; safetensors itself looks at the header only
+    Path("run/train", FILE).write_bytes(whole)
+    with pytest.raises(CheckpointError, match="SHA-256 is not the one"):
+        load_state(Path("run/train"))
+
+
+def test_a_rate_that_is_too_large_stops_with_evidence(settings):
+    with pytest.raises(DivergedError, match=r"Step \d+ was refused.*learning rate there was"):
+        run(replace_path(settings, "lr", 1e9), Path("run"))
+    found = json.loads(Path("run/train/diverged.json").read_text())
+    assert (
+        found["step"] > 0 and len(found["batch"]) == settings.batch_size and "head.weight" in found["norms"]
+    )
 
 
 def test_a_damaged_state_is_named(settings):

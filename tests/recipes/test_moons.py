@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from groundup.base.config import replace_path, to_dict
-from groundup.base.errors import ConfigError
+from groundup.base.errors import ConfigError, DivergedError
 from groundup.base.rundir import RunDir
 from groundup.evals.reference import references
 from groundup.recipes import moons as recipe
@@ -63,6 +63,13 @@ def test_stopped_and_carried_on_equals_uninterrupted(small, monkeypatch):
     assert said.splitlines()[0] == run(small, "whole").splitlines()[0]
     whole, stopped = (load_state(Path(name, "train")).arrays["parameters"] for name in ("whole", "stopped"))
     assert np.array_equal(whole, stopped)
+
+
+def test_a_rate_that_is_too_large_stops_with_evidence(small):
+    with pytest.raises(DivergedError, match=r"Step \d+ was refused: .*too large for a float"):
+        run(replace_path(replace_path(small, "lr", 1e9), "lr_last", 1e9), "run")
+    found = json.loads(Path("run/train/diverged.json").read_text())
+    assert found["step"] > 0 and found["lr"] == 1e9 and "parameters" in found["norms"]
 
 
 def test_a_second_run_finds_everything_done(small):

@@ -109,6 +109,7 @@ def test_bad_texts_are_refused_in_a_sentence(tmp_path):
     refuse("", DataError, "empty")
     refuse(b"\xff\xfe\x00\x01", DataError, "not UTF-8")
     refuse("a short one", DataError, r"9 tokens, but one window needs")
+    refuse(POEM, DataError, r"At held_out=0\.02 only 1 of \d+ tokens are", **{"data.held_out": 0.02})
     refuse(POEM * 3, TokenizerError, "only", **{"tokenizer.kind": "bpe", "tokenizer.vocab_size": 5000})
     with pytest.raises(DataError, match="no file or folder"):
         run(recipe(tmp_path, **{"data.path": tmp_path / "poen.txt"}), tmp_path / "gone")

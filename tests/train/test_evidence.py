@@ -6,10 +6,10 @@ import math
 import pytest
 import torch
 
+from groundup.base.errors import DivergedError
 from groundup.base.log import EventLog
 from groundup.data.batches import WindowBatches
 from groundup.train.evidence import LOOK_BACK, Step, risen, verdict
-from groundup.train.journal import DivergedError
 from groundup.train.objective import cross_entropy
 from groundup.train.optim import OptimConfig
 

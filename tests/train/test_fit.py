@@ -12,11 +12,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from groundup.base.errors import CheckpointError, ConfigError, DataError, UserError
+from groundup.base.errors import CheckpointError, ConfigError, DataError, DivergedError, UserError
 from groundup.base.log import EventLog
 from groundup.data.batches import Batch, WindowBatches
 from groundup.train.fit import FitConfig, accumulate, workers
-from groundup.train.journal import DivergedError
 from groundup.train.objective import cross_entropy
 from groundup.train.optim import OptimConfig
 from groundup.weights import checkpoint

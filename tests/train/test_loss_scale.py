@@ -6,10 +6,10 @@ import math
 import pytest
 import torch
 
+from groundup.base.errors import DivergedError
 from groundup.base.log import EventLog
 from groundup.data.batches import WindowBatches
 from groundup.train.fit import FitConfig, accumulate
-from groundup.train.journal import DivergedError
 from groundup.train.loss_scale import LARGEST, STEPS_TO_GROW, LossScale
 from groundup.train.objective import cross_entropy
 from groundup.weights import checkpoint

@@ -120,6 +120,21 @@ def test_every_harm_to_every_file_is_refused_and_the_neighbour_named(tmp_path, n
     assert name in str(caught.value)
 
 
+def test_a_harmed_model_of_a_run_names_the_stage_that_has_the_same_weights(tmp_path):
+    save(tmp_path / "run" / "train" / "best")
+    save(tmp_path / "run" / "other" / "best", net=model(n_layer=1))
+    checkpoint.copy(tmp_path / "run" / "train" / "best", tmp_path / "run" / "model", extra={})
+    file = tmp_path / "run" / "model" / "model.safetensors"
+    harmed = file.read_bytes()[:-1]
+    file.unlink()  # it is a link to that of the stage
+    file.write_bytes(harmed)
+    with pytest.raises(CheckpointError, match=r"is truncated.*The same weights lie unharmed in .*train/best"):
+        checkpoint.load(tmp_path / "run" / "model")
+    (tmp_path / "run" / "train" / "best" / "tokenizer.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="No other valid checkpoint"):
+        checkpoint.load(tmp_path / "run" / "model")
+
+
 def test_bytes_are_refused_even_when_the_checksums_were_mended(tmp_path):
     path = save(tmp_path / "c")
     broken = path / "model.safetensors"
