@@ -23,7 +23,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from groundup.base.errors import DataError, UserError, suggest
 
@@ -78,13 +78,23 @@ def _disk_full(error: BaseException) -> int | None:
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
     """Make `path` a file that holds `data` (text as UTF-8), or leave what was there. Makes parent folders."""
+    with atomic_file(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+    """An open file to write to, which becomes `path` when the block ends well, and else disappears.
+
+    Makes parent folders.
+    """
     path = Path(path)
     beside = path.with_name(f".{path.name}.building-{secrets.token_hex(4)}")
     try:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(beside, "xb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)

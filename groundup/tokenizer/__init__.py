@@ -5,7 +5,8 @@ family, the one chat template, and streaming decode that never emits half a char
 What a user types can never become a control token: `encode` yields no special id, and `special(name)` is the
 only way to one.
 
-Read in this order: protocol, table, chars, bpe, patterns, long_piece, stream, chat, load.
+Read in this order: protocol, table, chars, pieces, bpe, patterns, long_piece, vocabulary, published, stream,
+chat, load. The files named fast_*.py are the same, compiled, and are imported when they are needed.
 """
 
 from groundup.tokenizer.bpe import BytePairTokenizer
@@ -13,5 +14,14 @@ from groundup.tokenizer.chars import CharTokenizer
 from groundup.tokenizer.load import from_dict, load
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.tokenizer.stream import StreamDecoder
+from groundup.tokenizer.vocabulary import VocabularyTokenizer
 
-__all__ = ["BytePairTokenizer", "CharTokenizer", "StreamDecoder", "Tokenizer", "from_dict", "load"]
+__all__ = [
+    "BytePairTokenizer",
+    "CharTokenizer",
+    "StreamDecoder",
+    "Tokenizer",
+    "VocabularyTokenizer",
+    "from_dict",
+    "load",
+]

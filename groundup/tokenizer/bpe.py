@@ -26,24 +26,28 @@ we count (a, a) twice in `aaa`, although only one can be merged.
 Source: Gage 1994, "A new algorithm for data compression"; for words Sennrich et al. 2016, arXiv 1508.07909;
         over bytes and with a split pattern Radford et al. 2019 (GPT-2).
 Ids:    0-255 the bytes, then the merges in the order in which they were learned, then the special tokens.
-Does not: go fast. This is the readable reference: plain Python, nothing to compile, and exact.
-Next:   patterns.py for the split, long_piece.py for pieces of more than a few hundred bytes, chat.py.
+Does not: go fast. This is the readable reference: plain Python, nothing to compile, and exact. fast_path.py
+        is the same, compiled.
+Next:   patterns.py for the split, long_piece.py for pieces of more than a few hundred bytes, vocabulary.py.
 """
 
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, pairwise
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from groundup.base.errors import TokenizerError
 from groundup.tokenizer.long_piece import merge_long
 from groundup.tokenizer.patterns import GPT2, split
-from groundup.tokenizer.table import Table, check_specials
+from groundup.tokenizer.pieces import PieceTokenizer, well_formed
+from groundup.tokenizer.table import check_specials
+
+if TYPE_CHECKING:
+    from groundup.tokenizer.fast_pairs import Pairs
 
 SCHEMA = 1
 LONG_BYTES = 256  # beyond this the heap of long_piece.py beats looking at every pair again
-CACHED_PIECES = 1 << 18  # about 60 MB when full; the English vocabulary of a large corpus fits
 
 Pair = tuple[int, int]
 
@@ -135,11 +139,13 @@ _NEVER = 1 << 62  # the rank of a pair that is not a merge
 # ---- The tokenizer -------------------------------------------------------------------------------
 
 
-class BytePairTokenizer(Table):
-    """Byte-pair encoding with a split pattern and special tokens.
+class BytePairTokenizer(PieceTokenizer):
+    """Byte-pair encoding with a split pattern and special tokens: trained here, or given its merges.
 
-    `pattern` None means no split: a merge may join anything. `encode` keeps the ids of the pieces it has
-    seen, up to CACHED_PIECES of them; that is memory, never behaviour.
+    `encode` and the rest are in pieces.py. `pattern` None means no split: a merge may join anything.
+
+    >>> BytePairTokenizer([]).encode_bytes(b"a\\xff")
+    [97, 255]
     """
 
     def __init__(self, merges: Sequence[Pair], *, pattern: str | None = GPT2, specials: Sequence[str] = ()):
@@ -151,15 +157,12 @@ class BytePairTokenizer(Table):
                     "exist before it. The merges are damaged or out of order; train or copy them again."
                 )
             tokens.append(tokens[left] + tokens[right])
-        super().__init__(tokens, specials)
+        super().__init__(tokens, specials, pattern)
         self.merges: tuple[Pair, ...] = tuple((left, right) for left, right in merges)
-        self.pattern = pattern
-        ranks = {pair: 256 + i for i, pair in enumerate(self.merges)}
-        if len(ranks) < len(self.merges):
+        self._ranks = {pair: 256 + i for i, pair in enumerate(self.merges)}
+        if len(self._ranks) < len(self.merges):
             twice = next(pair for pair, times in Counter(self.merges).items() if times > 1)
             raise TokenizerError(f"The pair {twice} is merged twice. The merges are damaged; train again.")
-        split(pattern, "")  # a pattern that does not compile should fail here, not at the first text
-        self._pieces = _Pieces(ranks)
 
     @classmethod
     def train(
@@ -175,47 +178,36 @@ class BytePairTokenizer(Table):
         Raises TokenizerError if vocab_size leaves no room for the 256 bytes and the special tokens, or asks
         for more merges than the texts allow. Only the different pieces of the texts are kept in memory.
         """
-        n_merges = vocab_size - 256 - len(check_specials(specials))
-        if n_merges < 0:
-            raise TokenizerError(
-                f"vocab_size={vocab_size} is too small: 256 bytes and {len(specials)} special tokens need "
-                f"{vocab_size - n_merges}. Choose at least that."
-            )
+        n_merges = merges_asked_for(vocab_size, specials)
         pieces: Counter[str] = Counter()
         for text in [texts] if isinstance(texts, str) else texts:
             pieces.update(split(pattern, well_formed(text)))
-        if not pieces and n_merges:
-            raise TokenizerError(
-                "There is no text to learn merges from: all texts are empty. Give it some text."
-            )
         merges = train_merges({piece.encode("utf-8"): n for piece, n in pieces.items()}, n_merges)
-        if len(merges) < n_merges:
-            raise TokenizerError(
-                f"vocab_size={vocab_size} asks for {n_merges} merges, but this text allows only "
-                f"{len(merges)}: after them every piece is one token. Give it more text, or choose "
-                f"vocab_size <= {vocab_size - n_merges + len(merges)}."
-            )
+        check_learned(len(merges), n_merges, specials, any_text=bool(pieces))
         return cls(merges, pattern=pattern, specials=specials)
 
-    def encode(self, text: str) -> list[int]:
-        """The ids of the text; never those of special tokens, whatever it spells.
+    def piece_ids(self, piece: bytes) -> Sequence[int]:
+        """The ids of one piece of text: its bytes, with all merges done.
 
-        Half of a surrogate pair, which no UTF-8 can write, is read as U+FFFD, as tiktoken does.
+        >>> BytePairTokenizer([(97, 98), (256, 99)]).piece_ids(b"abcab")
+        [257, 256]
         """
-        pieces = split(self.pattern, well_formed(text))
-        return list(chain.from_iterable(map(self._pieces.__getitem__, pieces)))
+        if len(piece) > LONG_BYTES:
+            return merge_long(list(piece), self._ranks)
+        return merge_by_rank(list(piece), self._ranks)
 
-    def encode_bytes(self, data: bytes) -> list[int]:
-        """The ids of any bytes, so that `decode_bytes` gives them back; for UTF-8 the same ids as `encode`.
+    def join(self, left: int, right: int) -> tuple[int, int] | None:
+        made = self._ranks.get((left, right))
+        return None if made is None else (made, made)
 
-        A byte that is not UTF-8 is split like punctuation: Python reads it as a lone surrogate (PEP 383),
-        which is neither letter, digit nor blank.
+    def pairs(self) -> "Pairs":
+        import numpy as np
 
-        >>> BytePairTokenizer([]).encode_bytes(b"a\\xff")
-        [97, 255]
-        """
-        pieces = split(self.pattern, data.decode("utf-8", errors="surrogateescape"))
-        return list(chain.from_iterable(map(self._pieces.__getitem__, pieces)))
+        from groundup.tokenizer.fast_pairs import of_merges
+
+        merges = np.array(self.merges, np.int64).reshape(-1, 2)
+        made = np.arange(256, 256 + len(merges), dtype=np.uint32)
+        return of_merges(self._tokens(), merges, made, whole=False)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -233,32 +225,27 @@ class BytePairTokenizer(Table):
         return cls(merges, pattern=content["pattern"], specials=content["specials"])
 
 
-class _Pieces(dict[str, Sequence[int]]):
-    """A piece's ids, worked out when first asked for. Text repeats itself: encoding is mostly looking up."""
-
-    def __init__(self, ranks: Mapping[Pair, int]):
-        super().__init__()
-        self._ranks = ranks
-
-    def __missing__(self, piece: str) -> Sequence[int]:
-        data = piece.encode("utf-8", errors="surrogateescape")
-        if len(data) > LONG_BYTES:
-            return merge_long(list(data), self._ranks)  # long pieces hardly ever come again, so not kept
-        ids = merge_by_rank(list(data), self._ranks)
-        if len(self) >= CACHED_PIECES:
-            self.clear()
-        self[piece] = ids
-        return ids
+# ---- What can be learned -------------------------------------------------------------------------
 
 
-def well_formed(text: str) -> str:
-    """The text, surrogate pairs joined and lone surrogates replaced by U+FFFD; nearly always `text` itself.
+def merges_asked_for(vocab_size: int, specials: Sequence[str]) -> int:
+    """How many merges such a vocabulary has; TokenizerError if it has no room for bytes and specials."""
+    least = 256 + len(check_specials(specials))
+    if vocab_size < least:
+        raise TokenizerError(
+            f"vocab_size={vocab_size} is too small: 256 bytes and {len(specials)} special tokens need "
+            f"{least}. Choose at least that."
+        )
+    return vocab_size - least
 
-    >>> well_formed("a\\ud800b") == "a\\ufffdb", well_formed("\\ud83d\\ude00") == "\\U0001f600"
-    (True, True)
-    """
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
-    return text
+
+def check_learned(learned: int, asked: int, specials: Sequence[str], *, any_text: bool) -> None:
+    """TokenizerError, with the largest vocabulary there is, if a text allows fewer merges than asked for."""
+    if asked and not any_text:
+        raise TokenizerError("There is no text to learn merges from: all texts are empty. Give it some text.")
+    if learned < asked:
+        least = 256 + len(specials)
+        raise TokenizerError(
+            f"vocab_size={least + asked} asks for {asked} merges, but this text allows only {learned}: after "
+            f"them every piece is one token. Give it more text, or choose vocab_size <= {least + learned}."
+        )

@@ -15,11 +15,13 @@ Next:     fast_split.py.
 import functools
 import hashlib
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from groundup.base.files import cache_dir
+from groundup.tokenizer.fast_words import in_llvm
 
 Function = Callable[..., Any]
 
@@ -51,11 +53,31 @@ def compiled(entry: Function, *callees: Function) -> Function:
 
 @functools.cache
 def _allow(callee: Function) -> None:
-    """Let compiled code call this function, compiling it too."""
+    """Let compiled code call this function, compiling it too; those of fast_words.py in their LLVM form."""
     from numba.extending import overload
 
+    word = _words().get(callee)
+    if word is not None:
+        calls: dict[int, Any] = {
+            1: lambda bits: lambda bits: word(bits),
+            2: lambda b, i: lambda b, i: word(b, i),
+            3: lambda b, i, x: lambda b, i, x: word(b, i, x),
+        }
+        overload(callee, strict=False)(calls[callee.__code__.co_argcount])
+        return
     options: Any = {"nogil": True, "error_model": "numpy", "forceinline": callee.__name__.startswith("_")}
     overload(callee, jit_options=options, strict=False)(lambda *args: callee)
+
+
+@functools.cache
+def _words() -> dict[Function, Function]:
+    return in_llvm()
+
+
+def is_kept(functions: tuple[Function, ...]) -> bool:
+    """Whether `compiled(*functions)` finds its work done on the disk; Numba is not imported."""
+    folder = cache_folder(functions, os.environ.get("NUMBA_CACHE_DIR"))
+    return any(folder.rglob(f"*.{functions[0].__name__}-*.nbi"))
 
 
 def cache_folder(functions: tuple[Function, ...], chosen: str | None = None) -> Path:

@@ -30,6 +30,7 @@ class Table:
         self.specials: tuple[str, ...] = check_specials(specials)
         self._bytes: tuple[bytes, ...] = (*tokens, *(b"" for _ in self.specials))
         self._special_ids = {name: len(tokens) + i for i, name in enumerate(self.specials)}
+        self._gaps: frozenset[int] = frozenset()  # ids below vocab_size that nobody gave a meaning
 
     @property
     def vocab_size(self) -> int:
@@ -47,15 +48,21 @@ class Table:
 
     def bytes_of(self, id: int) -> bytes:
         """The bytes of one id, b"" for a special token; TokenizerError if there is no such id."""
-        if not 0 <= id < self.vocab_size:
+        if not 0 <= id < self.vocab_size or id in self._gaps:
             raise self._unknown(id)
         return self._bytes[id]
+
+    def bytes_or_none(self, id: int) -> bytes | None:
+        """The bytes of one id, None for a special token and for an id that nobody gave a meaning."""
+        return self._bytes[id] or None
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The bytes of the ids, joined: the exact inverse of encoding, also for bytes that are not UTF-8."""
         ids = list(ids)
         if ids and not (min(ids) >= 0 and max(ids) < self.vocab_size):
             raise self._unknown(next(id for id in ids if not 0 <= id < self.vocab_size))
+        if self._gaps and not self._gaps.isdisjoint(ids):
+            raise self._unknown(next(id for id in ids if id in self._gaps))
         return b"".join(map(self._bytes.__getitem__, ids))
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -76,9 +83,10 @@ class Table:
         write_json(Path(path), {**self.to_dict(), "fingerprint": self.fingerprint})
 
     def _unknown(self, id: int) -> TokenizerError:
+        gaps = f", but for {len(self._gaps)} that mean nothing" if self._gaps else ""
         return TokenizerError(
-            f"There is no token {id}: this tokenizer has ids 0 to {self.vocab_size - 1}. The ids probably "
-            "come from another tokenizer; decode them with the one that made them."
+            f"There is no token {id}: this tokenizer has ids 0 to {self.vocab_size - 1}{gaps}. The ids "
+            "probably come from another tokenizer; decode them with the one that made them."
         )
 
 

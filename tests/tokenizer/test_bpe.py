@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.base.errors import TokenizerError
-from groundup.tokenizer import bpe
+from groundup.tokenizer import bpe, pieces
 from groundup.tokenizer.bpe import BytePairTokenizer, merge, train_merges
 from groundup.tokenizer.patterns import DIGITS, GPT2, split
 
@@ -212,7 +212,7 @@ def test_a_pattern_that_skips_text_is_an_error_and_not_a_loss():
 
 def test_a_full_cache_changes_nothing(tokenizer, corpus, monkeypatch):
     expected = tokenizer.encode(corpus[0])
-    monkeypatch.setattr(bpe, "CACHED_PIECES", 3)
+    monkeypatch.setattr(pieces, "CACHED_PIECES", 3)
     small = BytePairTokenizer(tokenizer.merges, pattern=tokenizer.pattern)
     assert small.encode(corpus[0]) == expected
     assert len(small._pieces) <= 3
