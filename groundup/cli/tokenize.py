@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help="a file, or a folder of files")
     train.add_argument("--vocab-size", type=int, required=True, metavar="N", help="ids in all")
     train.add_argument("--special", action="append", default=[], metavar="NAME", help="a control token")
+    train.add_argument("--threads", type=int, default=1, metavar="N", help="to split and count (default: 1)")
     train.add_argument("-o", "--out", type=Path, required=True, metavar="FILE.json")
 
     encode = _command(commands, "encode", _encode, "a text to ids")
@@ -142,13 +143,15 @@ def _compare(asked: argparse.Namespace) -> None:
 
 def _train(asked: argparse.Namespace) -> None:
     from groundup.data.read_text import read_passages
-    from groundup.tokenizer.bpe import BytePairTokenizer
-    from groundup.tokenizer.patterns import CL100K, PATTERNS
+    from groundup.tokenizer.train import train
 
-    pattern = CL100K if asked.pattern is None else PATTERNS.get(asked.pattern, asked.pattern)
     texts = (passage.text for path in asked.texts for passage in read_passages(path))
-    tokenizer = BytePairTokenizer.train(
-        texts, vocab_size=asked.vocab_size, pattern=pattern, specials=asked.special
+    tokenizer = train(
+        texts,
+        vocab_size=asked.vocab_size,
+        pattern=asked.pattern or "cl100k",
+        specials=asked.special,
+        threads=asked.threads,
     )
     tokenizer.save(asked.out)
     longest = max(map(tokenizer.bytes_of, range(tokenizer.vocab_size)), key=len)
