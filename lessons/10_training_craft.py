@@ -418,7 +418,7 @@ for name, schedule in (
     ("falling", ScheduleConfig("wsd", warmup=5, decay=0.6)),
 ):
     model = fresh()
-    mean = Average(model, decay=0.95)
+    mean = Average(model, decay=0.9)
     copies: list[Transformer] = []
 
     def after(step: int, model: Transformer = model, mean: Average = mean, copies: list = copies) -> None:
@@ -426,7 +426,7 @@ for name, schedule in (
         if step < 3:
             copies.append(copy.deepcopy(model))
 
-    train(model, lr=8e-3, steps=2 * STEPS, schedule=schedule, after=after)
+    train(model, lr=8e-3, steps=4 * STEPS, schedule=schedule, after=after)
     last = held_out_loss(model)
     with mean.in_place():
         averaged = held_out_loss(model)
@@ -441,9 +441,9 @@ measured["average.helps_at_a_constant_rate"] = gains["constant"] > max(0, gains[
 
 # %%
 start = fresh().embedding.weight.detach().clone()
-by_hand_mean, library_mean = start.clone(), Average(moving := fresh(), decay=0.95)
+by_hand_mean, library_mean = start.clone(), Average(moving := fresh(), decay=0.9)
 for t, weights in enumerate(copies):
-    decay = min(0.95, (1 + t) / (10 + t))
+    decay = min(0.9, (1 + t) / (10 + t))
     by_hand_mean = decay * by_hand_mean + (1 - decay) * weights.embedding.weight.detach()
     moving.load_state_dict(weights.state_dict())
     library_mean.update(t)
@@ -515,7 +515,7 @@ for net, forget in ((honest, False), (forgetful, True)):
         optimizer.step()
         optimizer.zero_grad()
 pairs = zip(honest.parameters(), forgetful.parameters(), strict=True)
-gap = max(float((a - b).abs().max()) for a, b in pairs)
+gap = max(float((a - b).detach().abs().max()) for a, b in pairs)
 print(f"without the moments some weight ends {gap:.3f} away")
 assert gap > 1e-3
 
