@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from groundup.recipes.catalog import RECIPES
 
@@ -24,12 +25,16 @@ def run(case: str, out: Path, at: int) -> subprocess.CompletedProcess[str]:
 
 
 def outcome(out: Path) -> dict[str, bytes]:
-    """Every weight and every moment that a run leaves. The control of zero-to-chat follows a clock."""
+    """The bits of every weight and every moment that a run leaves; not the seconds written beside them.
+
+    The control of zero-to-chat follows a clock.
+    """
     return {
-        str(path.relative_to(out)): path.read_bytes()
-        for name in ("model.safetensors", "training.safetensors")
-        for path in sorted(out.rglob(name))
+        f"{path.relative_to(out)} {name}": tensor.tobytes()
+        for file in ("model.safetensors", "training.safetensors")
+        for path in sorted(out.rglob(file))
         if "control" not in path.parts
+        for name, tensor in load_file(path).items()
     }
 
 
@@ -55,4 +60,4 @@ def test_killed_at_random_steps_ends_in_the_same_bits(tmp_path, case):
     assert carried_on.returncode == 0, carried_on.stderr[-2000:]
     expected = outcome(tmp_path / "whole")
     assert expected and outcome(tmp_path / "killed") == expected
-    assert len(set(expected.values())) == len(expected) or case != "pretrain"  # files that differ do differ
+    assert len(set(expected.values())) > 10 or case not in ("pretrain", "adapt")  # what differs does differ
