@@ -37,7 +37,7 @@ class TransformerConfig:
     n_embd: int
     n_kv_head: int | None = None  # None: as many as n_head; fewer: query heads share keys and values
     head_dim: int | None = None  # None: n_embd / n_head
-    mlp: Literal["swiglu", "gelu", "relu2"] = "swiglu"
+    mlp: Literal["swiglu", "gelu", "gelu_erf", "relu2"] = "swiglu"  # gelu: GPT-2's tanh form
     mlp_width: int | None = (
         None  # None: 4 n_embd, or its 2/3 for swiglu (three matrices), to a multiple of 32
     )

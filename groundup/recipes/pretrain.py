@@ -60,7 +60,7 @@ class ModelConfig:
     n_head: int = 4
     n_embd: int = 128
     context_len: int = 64
-    mlp: Literal["swiglu", "gelu", "relu2"] = "relu2"
+    mlp: Literal["swiglu", "gelu", "gelu_erf", "relu2"] = "relu2"
     norm: Literal["rms", "layer"] = "rms"
     position: Literal["rotary", "learned", "none"] = "rotary"
     qk_norm: bool = True

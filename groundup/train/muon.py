@@ -17,7 +17,7 @@ Next:    optim.py, which chooses the matrices.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -54,7 +54,7 @@ def newton_schulz(matrices_NRK: Tensor, *, schedule: str = "jordan5", eps: float
     return (X_NRK.mT if tall else X_NRK).to(matrices_NRK.dtype)
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """Muon over matrices, Newton-Schulz batched over all pieces of one shape.
 
     `pieces[i]` says that parameter i is several matrices stored in one (query, key and value, say): the row
@@ -82,13 +82,15 @@ class Muon(torch.optim.Optimizer):
                 raise ValueError(
                     f"pieces {pieces[index]} do not add up to the {matrix.size(0)} rows of matrix {index}."
                 )
-        super().__init__(
-            matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "schedule": schedule}
-        )
+        self.param_groups: list[dict[str, Any]] = [
+            {"params": matrices, "lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+            | {"schedule": schedule}
+        ]
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
         self._pieces = {id(matrices[index]): rows for index, rows in pieces.items()}
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """One step on every matrix that has a gradient."""
         for group in self.param_groups:
             moving = [matrix for matrix in group["params"] if matrix.grad is not None]
@@ -101,7 +103,7 @@ class Muon(torch.optim.Optimizer):
         updates = []
         by_shape = defaultdict(list)
         for matrix in matrices:
-            state = self.state[matrix]
+            state = self.state.setdefault(matrix, {})
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(matrix)
             momentum = state["momentum"]

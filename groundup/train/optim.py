@@ -13,12 +13,13 @@ Next: fit.py.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from groundup.base.errors import CheckpointError, ConfigError
+from groundup.train.adamw import AdamW
 from groundup.train.muon import Muon
 
 Role = Literal["matrix", "embedding", "head", "gain"]
@@ -63,14 +64,23 @@ class OptimConfig:
                 )
 
 
+class Rule(Protocol):
+    """What moves some of the weights: `param_groups` and `state` as torch's optimizers have them."""
+
+    param_groups: list[dict[str, Any]]
+    state: dict[Tensor, dict[str, Tensor]]
+
+    def step(self) -> None: ...
+
+
 class Optimizer:
-    """Several torch optimizers that step together, each group at its own peak rate times one common scale.
+    """Several rules that step together, each group at its own peak rate times one common scale.
 
     The state of the parameter called `blocks.0.mlp.up.weight` is `blocks.0.mlp.up.weight|momentum` and the
     like.
     """
 
-    def __init__(self, parts: Iterable[torch.optim.Optimizer], names: Mapping[Tensor, str]):
+    def __init__(self, parts: Iterable[Rule], names: Mapping[Tensor, str]):
         self._parts = list(parts)
         self._names = dict(names)
         for part in self._parts:
@@ -127,7 +137,7 @@ class Optimizer:
                     for key, value in saved.items():
                         # AdamW counts its steps in a float32 scalar; the moments live where the weight lives.
                         where = parameter.device if value.ndim or parameter.is_cuda else torch.device("cpu")
-                        part.state[parameter][key] = value.clone().to(where)
+                        part.state.setdefault(parameter, {})[key] = value.clone().to(where)
 
 
 def roles(model: nn.Module) -> dict[str, Role]:
@@ -194,9 +204,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
     )
 
 
-def _muon(
-    model: nn.Module, config: OptimConfig, matrices: Mapping[str, Tensor]
-) -> torch.optim.Optimizer | None:
+def _muon(model: nn.Module, config: OptimConfig, matrices: Mapping[str, Tensor]) -> Rule | None:
     """Muon over these; query, key and value (or gate and up) are orthogonalised apart where fused."""
     if not matrices:
         return None
@@ -213,7 +221,7 @@ def _muon(
     )
 
 
-def _adamw(config: OptimConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer | None:
-    """torch's fused AdamW: one pass over memory for the moments and the weight."""
+def _adamw(config: OptimConfig, groups: list[dict[str, Any]]) -> Rule | None:
+    """AdamW over the groups that have weights."""
     groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, betas=config.betas, eps=config.eps, fused=True) if groups else None
+    return AdamW(groups, betas=config.betas, eps=config.eps) if groups else None

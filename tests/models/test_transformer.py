@@ -83,8 +83,9 @@ def plain_logits(model: Transformer, tokens: list[int]) -> torch.Tensor:
         if c.mlp == "swiglu":
             gate, up = linear(f"{at}.mlp.gate_up", h).split(c.mlp_hidden, -1)
             h = gate * torch.sigmoid(gate) * up
-        elif c.mlp == "gelu":
-            h = F.gelu(linear(f"{at}.mlp.up", h), approximate="tanh")
+        elif c.mlp in ("gelu", "gelu_erf"):
+            form = "tanh" if c.mlp == "gelu" else "none"
+            h = F.gelu(linear(f"{at}.mlp.up", h), approximate=form)
         else:
             h = linear(f"{at}.mlp.up", h).clamp(min=0) ** 2
         x = x + linear(f"{at}.mlp.down", h) * weights.get(f"{at}.mlp_scale", 1)
