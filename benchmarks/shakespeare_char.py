@@ -50,7 +50,7 @@ from groundup.base.rundir import provenance
 from groundup.weights import checkpoint
 
 NAME = "shakespeare-char"
-SHORT_STEPS = 300  # of the preset: ends below the peer's loss with some room (260 end at 1.885)
+SHORT_STEPS = 240  # of the preset: ends below the peer's loss with some room
 SHAPE_STEPS = 400
 LEAVE = 0.94  # of the peer's time is planned for: the rest is for what varies from run to run
 PEER = "nanoGPT, its README's recipe for a CPU"
