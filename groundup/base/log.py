@@ -31,6 +31,7 @@ PRINTED = (
     "sample",
     "save",
     "score",
+    "resumed",
 )  # the kinds that a person wants to see
 
 BARS = "▁▂▃▄▅▆▇█"  # of a sparkline

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from groundup.base.config import to_dict
 from groundup.base.device import pick_device
 from groundup.base.errors import DataError, FetchError, HashError
 from groundup.base.files import write_atomic, write_json
@@ -178,8 +177,7 @@ def train(
     recipe: Pretrain, run_dir: RunDir, tokenizer: Tokenizer, tokens_stage: Stage, start: str
 ) -> Stage | None:
     """The trained model, best and last, in the stage's folder. None if a signal stopped it."""
-    own = {k: v for k, v in to_dict(recipe).items() if k not in ("data", "tokenizer")}
-    stage = run_dir.stage("train", {"tokens": tokens_stage.digest, **own})
+    stage = run_dir.stage("train", {"tokens": tokens_stage.digest, **what_trains(recipe)})
     if stage.done:
         return stage
     context_len = recipe.model.context_len
@@ -234,6 +232,24 @@ def train(
         parameters=sum(p.numel() for p in model.parameters()),
     )
     return stage
+
+
+def what_trains(recipe: Pretrain) -> dict[str, Any]:
+    """The settings that make a training the one that it is.
+
+    In what portions a step is computed, where, and how often somebody looks is none of them: with those
+    changed a training goes on, to rounding (train/journal.py), and is not begun again.
+    """
+    fit = {name: value for name, value in recipe.fit.identity.items() if name != "accumulate"}
+    return {
+        "seed": recipe.seed,
+        "model": recipe.model,
+        "rows": recipe.batch_size * recipe.fit.accumulate,
+        "fit": fit,
+        "optim": recipe.optim,
+        "schedule": recipe.schedule,
+        "eval_tokens": recipe.eval_tokens,
+    }
 
 
 def _refuse_if_nothing_is_held_out(share: float, held_out: int, tokens: int) -> None:

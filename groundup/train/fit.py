@@ -130,9 +130,9 @@ def fit(
     of training, by default 6 per weight.
 
     It ends before `config.steps` when the loss has not fallen for `config.patience` evaluations. On SIGINT or
-    SIGTERM the step is finished and saved and `interrupted` is True; a second signal ends the
-    process. Raises DivergedError, with evidence in `out/diverged.json`, and CheckpointError if `out/last` is
-    damaged or of other settings. Seeds torch's global generator, from which dropout draws.
+    SIGTERM the step is finished and saved and `interrupted` is True, also when no step was left; a second
+    signal ends the process. Raises DivergedError, with evidence in `out/diverged.json`, and CheckpointError
+    if `out/last` is damaged or of other settings. Seeds torch's global generator, from which dropout draws.
     """
     settings = to_dict({"optim": optim, "schedule": schedule, **config.identity, "seed": seed})
     flops_per_token = flops_per_token or training_flops(sum(p.numel() for p in model.parameters()), 1)
@@ -163,7 +163,7 @@ def fit(
             log = (at.step + 1) % config.log_every == 0 or at.step + 1 == config.steps
             journal.stepped(gradient, scale, time.perf_counter() - started, log=log)
             bar.advance(1, loss=gradient.loss)
-    return journal.result(interrupted=stopping)
+    return journal.result(interrupted=stop.requested)  # also one that came during the last look
 
 
 def between_steps(journal: Journal, config: FitConfig, stopping: bool) -> None:

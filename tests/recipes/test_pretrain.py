@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from groundup.base.config import from_dict, load_toml, replace_path, to_dict
 from groundup.base.errors import ConfigError, DataError, TokenizerError
@@ -43,8 +44,10 @@ def recipe(tmp_path: Path, text: str | None = None, **changes) -> Pretrain:
     return made
 
 
-def run(settings: Pretrain, out: Path) -> str:
-    opened = RunDir.open(out, recipe="pretrain", config=to_dict(settings), seed=settings.seed, console=False)
+def run(settings: Pretrain, out: Path, *, update: bool = False) -> str:
+    opened = RunDir.open(
+        out, recipe="pretrain", config=to_dict(settings), seed=settings.seed, update=update, console=False
+    )
     return settings.run(opened)
 
 
@@ -158,3 +161,36 @@ def test_stopped_and_carried_on_equals_uninterrupted(tmp_path):
         "train/last/training.safetensors",
     ):
         assert (stopped / file).read_bytes() == (whole / file).read_bytes(), file
+
+
+def test_other_micro_batches_and_looks_go_on_and_another_rate_begins_again(tmp_path, monkeypatch):
+    """They used to set the training aside and begin at step 0, after `--update` had promised to carry on."""
+    settings = recipe(tmp_path, POEM * 20)
+    run(settings, tmp_path / "straight")
+    score = pretrain_stages.bits_per_byte
+
+    def stopping(*args, **choices):
+        os.kill(os.getpid(), signal.SIGINT)
+        return score(*args, **choices)
+
+    monkeypatch.setattr(pretrain_stages, "spread", lambda tokens, wanted: [tokens[:200]])  # one call a look
+    monkeypatch.setattr(pretrain_stages, "bits_per_byte", stopping)
+    assert "carries on" in run(settings, tmp_path / "stopped")
+    monkeypatch.undo()
+    smaller = {
+        "batch_size": 2,
+        "fit.accumulate": 2,
+        "fit.workers": 2,
+        "fit.log_every": 3,
+        "fit.save_every": 9,
+    }
+    run(recipe(tmp_path, **smaller), tmp_path / "stopped", update=True)
+    events = [json.loads(line) for line in (tmp_path / "stopped" / "events.jsonl").read_text().splitlines()]
+    assert [e["step"] for e in events if e["kind"] == "resumed"] == [1]
+    assert any("equal bit for bit" in e.get("text", "") for e in events if e["kind"] == "warning")
+    ends = [checkpoint.load(tmp_path / name / "train" / "last").model for name in ("straight", "stopped")]
+    for (name, one), other in zip(ends[0].named_parameters(), ends[1].parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4, msg=name)
+    assert not (tmp_path / "stopped" / "replaced").exists()
+    run(recipe(tmp_path, **smaller, **{"optim.muon_lr": 0.01}), tmp_path / "stopped", update=True)
+    assert (tmp_path / "stopped" / "replaced").exists()

@@ -372,3 +372,20 @@ def test_killed_at_many_random_moments(job, tmp_path):
     subprocess.run(command(out, 60, 0), check=True, capture_output=True)
     subprocess.run(command(tmp_path / "whole", 60, 0), check=True, capture_output=True)
     assert same(weights(tmp_path / "whole" / "last"), weights(out / "last"))
+
+
+def test_a_signal_during_the_last_look_is_not_forgotten(job, tmp_path):
+    """It used to be: the caller went on to its next stage, after "Stopping after this step"."""
+    sent = []
+
+    def evaluate(net):
+        if not sent and (tmp_path / "last").exists() and checkpoint.verify(tmp_path / "last").step == 12:
+            sent.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+        return {"loss": 1.0}
+
+    stopped = job.train(tmp_path, evaluate=evaluate)
+    assert (stopped.step, stopped.interrupted) == (12, True)
+    resumed = job.train(tmp_path, evaluate=evaluate)
+    assert (resumed.step, resumed.interrupted) == (12, False)
+    assert resumed.tokens == stopped.tokens  # nothing was trained twice
