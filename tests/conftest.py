@@ -29,6 +29,14 @@ LOCAL = (None, "", "localhost", "127.0.0.1", "::1")
 _writes_are_watched = False
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a GPU are skipped where there is none; with GROUNDUP_TEST_GPU=1 they fail instead."""
+    if not torch.cuda.is_available() and os.environ.get("GROUNDUP_TEST_GPU") != "1":
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no GPU here"))
+
+
 @pytest.fixture(autouse=True)
 def fixed_draws() -> None:
     """Tests that draw without a generator of their own draw the same each time, in any order."""

@@ -186,7 +186,7 @@ def _no_network(source: Source, reason: str) -> str:
         f"{source.name} could not be fetched ({reason.strip()}). Kept on this machine already:"
         f" {', '.join(kept) or 'nothing'}. Connect to a network, set up pip's index-url or proxy, or put"
         f" {source.archive} (SHA-256 {source.sha256[:12]}...) into a folder and name it with GROUNDUP_DATA."
-        " `groundup run zero-to-chat` works without any of it, on the standard library's own text."
+        " Without any of it `groundup run zero-to-chat` learns from the standard library's own text."
     )
 
 

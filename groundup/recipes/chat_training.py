@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from groundup.base.errors import FetchError, HashError
@@ -111,22 +113,18 @@ def pretrain(recipe: ZeroToChat, run: RunDir, text: Stage, ids: Stage, tok: Byte
         looks=8,
         T=config.context_len,
     )
-    found = {
-        name: bits_per_byte(model, part, tok, config.context_len)
-        for name, part in held_out_by_source(text, ids, tok).items()
-    }
-    scores = {name: score.value for name, score in found.items()}
-    everything = (
-        sum(score.nats for score in found.values())
-        / math.log(2)
-        / sum(score.bytes for score in found.values())
-    )
-    finish(
-        stage,
-        result,
-        bits_per_byte={"all": everything, **scores},
-    )
+    parts = held_out_by_source(text, ids, tok)
+    finish(stage, result, bits_per_byte=scores_by_source(model, parts, tok, config.context_len))
     return stage
+
+
+def scores_by_source(
+    model: Any, parts: Mapping[str, np.ndarray], tok: BytePairTokenizer, context_len: int
+) -> dict[str, float]:
+    """Held-out bits per byte of each source, and of all of them together under "all"."""
+    found = {name: bits_per_byte(model, part, tok, context_len) for name, part in parts.items()}
+    nats, size = sum(score.nats for score in found.values()), sum(score.bytes for score in found.values())
+    return {"all": nats / math.log(2) / size, **{name: score.value for name, score in found.items()}}
 
 
 def finish(stage: Stage, result: FitResult, **record: Any) -> None:

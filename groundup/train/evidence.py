@@ -32,6 +32,12 @@ def risen(history: Sequence[Step], first: float | None) -> float | None:
     return fmean(recent)
 
 
+def dead(history: Sequence[Step]) -> bool:
+    """Whether the last steps all had a gradient of exactly zero: no weight can learn any more."""
+    recent = [step.grad_norm for step in history][-LOOK_BACK:]
+    return len(recent) == LOOK_BACK and not any(recent)
+
+
 def verdict(history: Sequence[Step], first: float | None, micro_batches: Sequence[dict[str, Any]]) -> str:
     """What the last steps and the micro-batches say about the cause, as a sentence or two of advice."""
     bad = [part["micro_batch"] for part in micro_batches if not math.isfinite(part["loss_sum"])]

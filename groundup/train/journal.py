@@ -179,8 +179,18 @@ class Journal:
             )  # fmt: skip
 
     def _warn_if_lost(self) -> None:
+        if self._warned:
+            return
         mean = evidence.risen(self.history, self.at.first_loss)
-        if mean is not None and not self._warned:
+        if evidence.dead(self.history):
+            self._warned = True
+            self.events.write(
+                "warning",
+                text=f"The gradient of the last {evidence.LOOK_BACK} steps was exactly zero: nothing learns "
+                "any more. A learning rate far too high does this. Stop it (Ctrl-C) and start a new run with "
+                "a lower one; `groundup lr-find` looks for one.",
+            )
+        elif mean is not None:
             self._warned = True
             self.events.write(
                 "warning",

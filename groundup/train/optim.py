@@ -11,6 +11,7 @@ as safetensors (no pickle) and loaded into a model whose parameters come in anot
 Next: fit.py.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -55,7 +56,7 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         for name in ("muon_lr", "embedding_lr", "head_lr", "gain_lr", "lr"):
-            if not getattr(self, name) >= 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}={getattr(self, name)} is not a learning rate. Choose 0 or more.")
         for name, value in (("muon_momentum", self.muon_momentum), *(("betas", beta) for beta in self.betas)):
             if not 0 <= value < 1:

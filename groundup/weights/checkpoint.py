@@ -268,10 +268,11 @@ def _advice(path: Path) -> str:
     found = newest_valid(path.parent)
     if found is None or found[0] == path:
         return "No other valid checkpoint lies beside it: start the run again in a new directory."
-    return (
-        f"The newest valid checkpoint beside it is {found[0]} (step {found[1].step:,}): use that "
-        f"one, or rename it to {path.name} to train on from it."
-    )
+    newest, manifest = found
+    says = f"The newest valid checkpoint beside it is {newest} (step {manifest.step:,}): use that one"
+    if "training.safetensors" in manifest.files:
+        return f"{says}, or rename it to {path.name} to train on from it."
+    return f"{says} as a model; it has no state of a training to go on from."
 
 
 def _twin(path: Path) -> Path | None:

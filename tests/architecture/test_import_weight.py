@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,12 @@ LIGHT += [
 HEAVY = {"torch", "matplotlib", "numba", "scipy", "transformers"}
 
 
-def imported_by(code: str) -> set[str]:
-    """The top-level modules in memory after running this code in a fresh interpreter."""
-    tail = "; import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+def imported_by(code: str, *, deep: bool = False) -> set[str]:
+    """The top-level modules in memory after running this code in a fresh interpreter; `deep`: all modules."""
+    tail = "; import json, sys; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    names = json.loads(done.stdout.splitlines()[-1])
+    return set(names) if deep else {name.partition(".")[0] for name in names}
 
 
 def test_what_should_be_light_imports_nothing_heavy():
@@ -44,12 +44,9 @@ def test_the_package_alone_imports_only_the_standard_library():
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["run", "--help"]])
-def test_help_comes_in_under_a_second_and_without_torch(words):
-    code = f"import groundup.cli.main as m; assert m.main({words!r}) == 0"
-    assert not imported_by(code) & HEAVY
-    seconds = []
-    for _ in range(3):  # the fastest of three: another process on this core is not what is measured
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "groundup", *words], capture_output=True, check=True)
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds) < 1.0, f"groundup {' '.join(words)} took {min(seconds):.2f} s"
+def test_help_loads_little_and_no_torch(words):
+    """What makes help quick: counted in modules, for a clock would measure the neighbours too."""
+    loaded = imported_by(f"import groundup.cli.main as m; assert m.main({words!r}) == 0", deep=True)
+    assert not {name.partition(".")[0] for name in loaded} & HEAVY
+    assert len(loaded) < 900
+    assert len(imported_by("import torch", deep=True)) > 900

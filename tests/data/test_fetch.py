@@ -74,7 +74,7 @@ def test_no_network_says_what_is_kept_and_what_still_works(clean_pip, serve, kin
     message = str(refusal.value)
     assert "demo could not be fetched" in message and "refused" in message
     assert "Kept on this machine already: names." in message
-    assert "`groundup run zero-to-chat` works without any of it" in message
+    assert "Without any of it `groundup run zero-to-chat` learns" in message
     assert list(others.parent.iterdir()) == [others]
 
 

@@ -9,7 +9,7 @@ import torch
 from groundup.base.errors import DivergedError
 from groundup.base.log import EventLog
 from groundup.data.batches import WindowBatches
-from groundup.train.evidence import LOOK_BACK, Step, risen, verdict
+from groundup.train.evidence import LOOK_BACK, Step, dead, risen, verdict
 from groundup.train.objective import cross_entropy
 from groundup.train.optim import OptimConfig
 
@@ -78,3 +78,11 @@ def test_clipping_is_an_event_with_both_norms_and_only_where_it_acts(job, tmp_pa
     assert len(clips) > 0
     job.train(tmp_path / "off", clip_norm=0.0, steps=12)
     assert not list(EventLog(tmp_path / "off" / "events.jsonl").read("clip"))
+
+
+def test_a_run_without_gradients_is_dead():
+    still = [Step(n + 1, 4.2, 0.0, 1.0) for n in range(LOOK_BACK)]
+    assert dead(still)
+    assert not dead(still[1:])  # too few to tell
+    assert not dead([*still[1:], Step(LOOK_BACK + 1, 4.2, 1e-9, 1.0)])
+    assert dead([Step(0, 4.0, 3.0, 1.0), *still])

@@ -140,7 +140,9 @@ def test_state_of_another_model_refuses():
         build_optimizer(small, OptimConfig()).load_state_dict(optimizer.state_dict())
 
 
-@pytest.mark.parametrize("wrong", [{"muon_lr": -1.0}, {"betas": (0.9, 1.0)}, {"muon_momentum": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"muon_lr": -1.0}, {"lr": float("inf")}, {"betas": (0.9, 1.0)}, {"muon_momentum": float("nan")}]
+)
 def test_impossible_rates_refuse(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         OptimConfig(**wrong)
