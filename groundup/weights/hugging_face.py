@@ -172,6 +172,9 @@ def _harmless(name: str, value: Any, kind: str, found: dict[str, Any]) -> bool:
     if name == "attention_bias" and kind in ("llama", "qwen3"):
         found["qkv_bias"], found["bias"] = bool(value), found.get("bias", False) or bool(value)
         return True
+    if name == "activation_function" and value == "gelu":
+        found["mlp"] = "gelu_erf"
+        return True
     if name == "mlp_bias" and kind == "llama":
         return True  # the tensors say it: with one bias and not the other, some are missing or too many
     if name == "layer_types":

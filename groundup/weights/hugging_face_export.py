@@ -110,7 +110,7 @@ def theirs(c: TransformerConfig) -> tuple[dict[str, Any], Names]:
 
 def _gpt2(c: TransformerConfig) -> dict[str, Any]:
     checks = (
-        (c.mlp == "gelu", f"mlp={c.mlp!r}", "with learned positions it is 'gelu'"),
+        (c.mlp in ("gelu", "gelu_erf"), f"mlp={c.mlp!r}", "with learned positions it is 'gelu'"),
         (not c.qk_norm, "qk_norm", "gpt2 has none"),
         (c.kv_heads == c.n_head, f"n_kv_head={c.kv_heads}", "in gpt2 every head has keys of its own"),
         (c.head_width * c.n_head == c.n_embd, f"head_dim={c.head_width}", "in gpt2 it is n_embd / n_head"),
@@ -128,7 +128,7 @@ def _gpt2(c: TransformerConfig) -> dict[str, Any]:
         "n_embd": c.n_embd,
         "n_inner": c.mlp_hidden,
         "layer_norm_epsilon": c.norm_eps,
-        "activation_function": "gelu_new",
+        "activation_function": "gelu_new" if c.mlp == "gelu" else "gelu",
         "tie_word_embeddings": c.tie,
         "torch_dtype": "float32",
     }

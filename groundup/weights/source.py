@@ -5,7 +5,8 @@
     folder/            config.json and safetensors         hugging_face.py
     smollm2            a name                              named.py
 
-Files that hold pickles (.pt, .bin and others) are programs as much as data, and are refused.
+Files that hold pickles (.pt, .bin and others) are programs as much as data, and are refused here,
+always; `groundup convert --from nanogpt` is the one explicit way for one kind of them (nanogpt.py).
 
 Next: foreign_names.py.
 """
@@ -73,7 +74,8 @@ def _ours(source: str | Path) -> Path:
     if path.suffix.lower() in PICKLES:
         raise CheckpointError(
             f"{path} is by its name a pickle, and a pickle is a program: loading it could do anything. "
-            "Give a run, a GGUF file or a folder with safetensors."
+            "Give a run, a GGUF file or a folder with safetensors. A checkpoint of nanoGPT's: "
+            f"groundup convert {path} --from nanogpt -o RUN"
         )
     if path.is_file():
         raise CheckpointError(

@@ -176,6 +176,29 @@ def test_pickles_are_never_read(tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
+def test_an_imported_base_learns_a_text(tmp_path, capsys):
+    """adapt goes on from a folder of Hugging Face's, and what comes out can still be talked to."""
+    _, folder = exported(tmp_path, MODELS["qwen3"])
+    (tmp_path / "text.txt").write_text("the hat sat on the cat, and the mat on the hat. " * 120)
+    words = [
+        "run",
+        "adapt",
+        "--base",
+        str(folder),
+        "--data.path",
+        str(tmp_path / "text.txt"),
+        "--replay",
+        "0",
+    ]
+    words += ["--fit.steps", "4", "--fit.batch-size", "2", "--out", str(tmp_path / "run"), "--device", "cpu"]
+    assert main(words) == 0
+    found = load(tmp_path / "run")
+    assert found.manifest.extra["chat"] == {"layout": "groundup"}
+    assert not torch.equal(found.model.embedding.weight, load(folder).model.embedding.weight)
+    assert main(["inspect", str(folder)]) == 0
+    assert "every tensor is there and fits" in capsys.readouterr().out
+
+
 # ---- Against transformers ------------------------------------------------------------------------
 
 
