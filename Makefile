@@ -32,7 +32,7 @@ test: lint test-fixtures  ## lint, types and the fast tests, offline after the f
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu"
 
 test-slow: test-fixtures $(STAMPS)/oracle  ## the tests that take minutes: goldens, end to end, peers' oracles
-	$(BIN)/groundup data get digits
+	$(BIN)/groundup data get digits smollm2
 	$(BIN)/python -m pytest -m "slow and not gpu"
 
 test-fixtures: $(STAMPS)/test

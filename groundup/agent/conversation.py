@@ -13,7 +13,7 @@ system message stays. Of the context, `params.max_tokens` (at most half) are kep
 
 Promises: a tool's text goes through `encode`, so it cannot close a message or start a role; an unknown tool,
 a bad argument and one call too many are results that say so; nothing that a model writes raises.
-Not here: the layout of a conversation (tokenizer/chat.py), decoding (infer/generate.py), any tool.
+Not here: the layout of a conversation (tokenizer/layouts.py), decoding (infer/generate.py), any tool.
 Cost:  after a call the conversation so far is read again (a cache that stays is the engine's business).
 Next:  evals/task.py, which scores replies; cli/chat.py, which shows them.
 """
@@ -33,6 +33,7 @@ from groundup.infer.sampling import SamplingParams
 from groundup.models.transformer import Transformer
 from groundup.tokenizer import chat
 from groundup.tokenizer.chat import Call, Conversation, Message
+from groundup.tokenizer.layouts import OWN, Layout
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.tokenizer.stream import StreamDecoder
 
@@ -80,6 +81,7 @@ def reply(
     tools: Sequence[Tool] = (),
     params: SamplingParams,
     generator: torch.Generator | None = None,
+    layout: Layout = OWN,
     max_rounds: int = 3,
     limits: Limits | None = None,
     on_event: OnEvent | None = None,
@@ -87,16 +89,23 @@ def reply(
     """The assistant's next message in each conversation, in order; each must end with the user's.
 
     `params.max_tokens` counts what the model writes in the whole turn (a tool's result is not counted), and
-    `max_rounds` the tool calls. Greedy, a reply does not depend on the rest of the batch.
+    `max_rounds` the tool calls. `layout` is how the model was taught
+    to converse. Greedy, a reply does not depend on the rest of the batch.
     Raises UserError where a last message (with the system message) leaves no room to answer.
     """
     toolbox = Toolbox(tuple(tools), Limits() if limits is None else limits)
-    stops = {tokenizer.special(name) for name in (chat.END, chat.RESULT, chat.BOS, *chat.ROLES.values())}
-    params = replace(params, stop=tuple(sorted(stops | set(params.stop))))
+    params = replace(params, stop=tuple(sorted(layout.stops(tokenizer) | set(params.stop))))
     context_len = model.config.context_len
     room = context_len - min(params.max_tokens, context_len // 2)
     turns = [
-        Turn(tokenizer, prompt_ids(tokenizer, c, room=room), params, context_len, calls=max_rounds)
+        Turn(
+            tokenizer,
+            prompt_ids(tokenizer, c, room=room, layout=layout),
+            params,
+            context_len,
+            calls=max_rounds,
+            layout=layout,
+        )
         for c in conversations
     ]
     tell = on_event or (lambda row, event: None)
@@ -121,7 +130,9 @@ def reply(
     return [turn.message for turn in turns]
 
 
-def prompt_ids(tokenizer: Tokenizer, conversation: Conversation, *, room: int) -> list[int]:
+def prompt_ids(
+    tokenizer: Tokenizer, conversation: Conversation, *, room: int, layout: Layout = OWN
+) -> list[int]:
     """The prompt in at most `room` ids: the oldest exchange goes first, the system message never.
 
     Raises UserError if the last message alone (with the system message) is longer than that.
@@ -133,7 +144,7 @@ def prompt_ids(tokenizer: Tokenizer, conversation: Conversation, *, room: int) -
     )
     turns = conversation.messages[len(head) :]
     while True:
-        ids = chat.prompt(tokenizer, Conversation((*head, *turns)))
+        ids = layout.prompt(tokenizer, Conversation((*head, *turns)))
         if len(ids) <= room:
             return ids
         if len(turns) <= 2:  # a question is answered by what follows it, so only one is left
@@ -148,16 +159,24 @@ class Turn:
     """One reply in the making: ids in, events out. It knows nothing of the loop that makes the ids."""
 
     def __init__(
-        self, tokenizer: Tokenizer, ids: list[int], params: SamplingParams, context_len: int, *, calls: int
+        self,
+        tokenizer: Tokenizer,
+        ids: list[int],
+        params: SamplingParams,
+        context_len: int,
+        *,
+        calls: int,
+        layout: Layout = OWN,
     ):
         self.ids = list(ids)  # the prompt and all of the reply so far: what the model reads next
         self.tokens_left = params.max_tokens
         self.finish: Finish | None = None
         self._tokenizer, self._context_len, self._calls_left = tokenizer, context_len, calls
         self._start = len(ids)
-        self._stops, self._call = set(params.stop), tokenizer.special(chat.CALL)
-        self._result = tokenizer.special(chat.RESULT)
-        self._controls = {tokenizer.special(name) for name in chat.SPECIALS}
+        self._stops, self._layout = set(params.stop), layout
+        own = {name: tokenizer.special(name) for name in chat.SPECIALS} if layout.tools else {}
+        self._call, self._result = own.get(chat.CALL), own.get(chat.RESULT)
+        self._controls = set(own.values()) | self._stops
         self._decoder = StreamDecoder(tokenizer)
         self._held: str | None = None  # what a call says while it is not yet asked, or None outside of one
         self._asked: Call | None = None
@@ -165,7 +184,7 @@ class Turn:
     @property
     def message(self) -> Message:
         """The reply so far."""
-        return chat.parse_reply(self._tokenizer, self.ids[self._start :])
+        return self._layout.parse_reply(self._tokenizer, self.ids[self._start :])
 
     def push(self, id: int) -> list[Event]:
         """The next id from the model, and what it means. After the turn has stopped, ids are ignored."""

@@ -1,4 +1,4 @@
-"""`groundup chat`: talk to a model that you trained, and watch it use its calculator.
+"""`groundup chat`: talk to a model that you trained, and watch it use its calculator; or to a real one.
 
 At a terminal the reply appears as it is made. From a pipe each line is a message and each reply is printed
 after it, with nothing else on stdout, so that a script can read it: `echo "12 * 12?" | groundup chat RUN`.
@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundup.base.errors import CheckpointError, ConfigError, UserError, suggest
+from groundup.base.errors import ConfigError, UserError, suggest
 
 if TYPE_CHECKING:
     from groundup.agent.conversation import Event
@@ -37,16 +37,17 @@ def main(words: Sequence[str]) -> int:
     args = parser().parse_args(words)
     from groundup.base.device import pick_device, set_threads
     from groundup.infer.sampling import SamplingParams
-    from groundup.weights.checkpoint import find, load
+    from groundup.weights.source import load_transformer
 
     set_threads()
     params = SamplingParams(temperature=args.temperature, max_tokens=args.max_tokens)
-    checkpoint = load(find(args.run), device=pick_device(args.device))
+    source = args.model or args.run
+    checkpoint = load_transformer(source, device=pick_device(args.device))
     session = Session(checkpoint, params, seed=args.seed, colour=colourful())
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # bytes that are no text become U+FFFD, not a traceback
     if sys.stdin.isatty():
-        print(greeting(args.run, checkpoint))
+        print(greeting(source, checkpoint))
         at_terminal(session)
         return 0
     for line in sys.stdin:
@@ -59,7 +60,11 @@ def main(words: Sequence[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command's own words."""
     out = argparse.ArgumentParser(prog="groundup chat", description="Talk to a model that you trained.")
-    out.add_argument("run", type=Path, metavar="RUN", help="a run directory or a checkpoint in one")
+    which = out.add_mutually_exclusive_group(required=True)
+    which.add_argument("run", type=Path, nargs="?", metavar="RUN", help="a run, or a checkpoint in one")
+    which.add_argument(
+        "--model", metavar="SOURCE", help="a GGUF file, a folder of Hugging Face's, or smollm2: a real model"
+    )
     out.add_argument(
         "--temperature", type=float, default=0.2, help="0: always the likeliest word (%(default)s)"
     )
@@ -111,15 +116,12 @@ class Session:
         import torch
 
         from groundup.agent.calculator import Calculator
-        from groundup.tokenizer.chat import SPECIALS, Conversation
+        from groundup.tokenizer.chat import Conversation
+        from groundup.weights.imported import layout_of
 
-        if missing := set(SPECIALS) - set(checkpoint.tokenizer.specials):
-            raise CheckpointError(
-                f"This model was never taught to chat: its tokenizer lacks {', '.join(sorted(missing))}. "
-                "Use `groundup generate` to let it continue a text."
-            )
+        self.layout = layout_of(checkpoint)
         self.model, self.tokenizer = checkpoint.model, checkpoint.tokenizer
-        self.params, self.tools = params, (Calculator(),)
+        self.params, self.tools = params, (Calculator(),) if self.layout.tools else ()
         self.generator = torch.Generator()
         if seed is None:
             self.generator.seed()
@@ -173,6 +175,7 @@ class Session:
                 self.tokenizer,
                 [asked],
                 tools=self.tools,
+                layout=self.layout,
                 params=self.params,
                 generator=self.generator,
                 on_event=lambda row, event: printer.show(event),
@@ -216,20 +219,25 @@ class Printer:
         return f"\x1b[36m{text}\x1b[0m" if self.colour else text
 
 
-def greeting(run: Path, checkpoint: "Checkpoint") -> str:
+def greeting(run: Path | str, checkpoint: "Checkpoint") -> str:
     """The first lines: which model this is, what it says it can do, how to leave.
 
     What it can do stands in the checkpoint's manifest, under extra.can_do: the recipe that taught it says so.
     """
     manifest = checkpoint.manifest
     size = sum(weight.numel() for weight in checkpoint.model.parameters())
-    lines = [f"{run}: {size:,} parameters, step {manifest.step:,}"]
+    what = manifest.extra.get("what") or manifest.extra.get("source")
+    lines = [f"{what or run}: {size:,} parameters{'' if what else f', step {manifest.step:,}'}"]
     can_do = manifest.extra.get("can_do")
     if isinstance(can_do, str):
         can_do = [can_do]
-    lines += [
-        f"  {line}" for line in can_do or ("What it can talk about depends on what it was trained on.",)
-    ]
+    lines += (
+        []
+        if what and not can_do
+        else [
+            f"  {line}" for line in can_do or ("What it can talk about depends on what it was trained on.",)
+        ]
+    )
     return "\n".join([*lines, "  /help lists the commands; Ctrl-C stops a reply, twice leaves."])
 
 

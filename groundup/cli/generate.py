@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,13 +25,13 @@ def main(words: Sequence[str]) -> int:
 
     from groundup.base.device import pick_device, set_threads
     from groundup.infer.sampling import SamplingParams
-    from groundup.weights import checkpoint
+    from groundup.weights.source import load_transformer
 
     params = SamplingParams(
         temperature=asked.temperature, top_k=asked.top_k, top_p=asked.top_p, max_tokens=asked.max_tokens
     )
     set_threads()
-    trained = checkpoint.load(checkpoint.find(asked.run), device=pick_device(asked.device))
+    trained = load_transformer(asked.model or asked.run, device=pick_device(asked.device))
     stream(trained, asked.prompt, params, seed=asked.seed)
     return 0
 
@@ -40,7 +41,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="groundup generate", description="Continue a prompt with a trained model.", allow_abbrev=False
     )
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="a finished run, or a checkpoint in one")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "run", type=Path, nargs="?", metavar="RUN", help="a finished run, or a checkpoint in one"
+    )
+    which.add_argument(
+        "--model", metavar="SOURCE", help="a GGUF file, a folder of Hugging Face's, or smollm2"
+    )
     add("--prompt", default="", help="how the text begins (default: the start of a document, or a new line)")
     add("--max-tokens", type=int, default=300, help="how many tokens to add (default: 300)")
     add("--temperature", type=float, default=0.8, help="0: the likeliest token, always (default: 0.8)")
@@ -67,7 +74,10 @@ def stream(trained: Checkpoint, prompt: str, params: SamplingParams, *, seed: in
         )
     generator = torch.Generator()
     generator.seed() if seed is None else generator.manual_seed(seed)
-    ids = trained.tokenizer.encode(prompt) if prompt else [beginning(trained.tokenizer)]
+    extra = trained.manifest.extra
+    before = [extra["bos"]] if "bos" in extra else []
+    ids = [*before, *trained.tokenizer.encode(prompt)] or [beginning(trained.tokenizer)]
+    params = replace(params, stop=tuple(extra.get("stop", ())))
     decoder = StreamDecoder(trained.tokenizer)
     print(prompt, end="", flush=True)
     write_on(
@@ -78,6 +88,7 @@ def stream(trained: Checkpoint, prompt: str, params: SamplingParams, *, seed: in
 
 def beginning(tokenizer: Tokenizer) -> int:
     """The id that stands before a text: the mark of a new document, or a line break, or else the first id."""
-    if "<|bos|>" in tokenizer.specials:
-        return tokenizer.special("<|bos|>")
+    for mark in ("<|bos|>", "<|endoftext|>", "<|begin_of_text|>"):
+        if mark in tokenizer.specials:
+            return tokenizer.special(mark)
     return next((id for id in range(tokenizer.vocab_size) if tokenizer.bytes_of(id) == b"\n"), 0)

@@ -21,13 +21,20 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="groundup inspect", description="What is in a run or a checkpoint, and whether it is whole."
     )
-    parser.add_argument("folder", type=Path, metavar="RUN", help="a run directory or a checkpoint in one")
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="RUN",
+        help="a run, a checkpoint in one, a GGUF file, a Hugging Face folder, or smollm2",
+    )
     folder = parser.parse_args(words).folder
     recover(folder)
     if (folder / "recipe.toml").is_file():
         lines, whole = run(folder)
     elif (folder / "manifest.json").is_file():
         lines, whole = checkpoint(folder)
+    elif found := foreign(folder):
+        lines, whole = found, True
     elif not folder.exists():
         raise RunDirError(f"{folder} does not exist. Give a run directory, such as runs/zero-to-chat.")
     else:
@@ -87,6 +94,26 @@ def checkpoint(folder: Path) -> tuple[list[str], bool]:
         lines.append("  weights only: training cannot be carried on from it exactly")
     lines += [f"  {name}: {value}" for name, value in manifest.extra.items()]
     return lines, True
+
+
+def foreign(source: Path) -> list[str]:
+    """What there is to say of somebody else's model, which is read whole; nothing if it is none."""
+    from groundup.weights.gguf_file import is_gguf
+    from groundup.weights.hugging_face import is_folder
+    from groundup.weights.named import NAMED
+    from groundup.weights.source import load
+
+    if not (is_gguf(source) or is_folder(source) or (str(source) in NAMED and not source.exists())):
+        return []
+    found = load(source)
+    parameters = sum(p.numel() for p in found.model.parameters())
+    lines = [
+        f"{source}: {found.manifest.kind}, {parameters:,} parameters",
+        "  every tensor is there and fits",
+    ]
+    lines += [f"  {name}: {value}" for name, value in found.config.items() if value is not None]
+    lines.append(f"  tokenizer: {found.manifest.tokenizer[:12]}")
+    return lines + [f"  {name}: {value}" for name, value in found.manifest.extra.items()]
 
 
 def _is_model(manifest: Path) -> bool:

@@ -146,6 +146,7 @@ READERS: dict[str, Callable[[Source, Say], Iterator[tuple[str, str]]]] = {
     "course-names": _listed_names,
     "tiny-shakespeare": _whole,
     "digits": _no_text,
+    "smollm2": _no_documents,
     "gpt2": _no_documents,
     "cl100k": _no_documents,
     "o200k": _no_documents,

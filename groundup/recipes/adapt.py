@@ -33,7 +33,7 @@ RATES = ("muon_lr", "embedding_lr", "head_lr", "gain_lr", "lr")
 class Adapt:
     """Go on training a model that you have, on a text of your own."""
 
-    base: Path | None = None  # a run, or a checkpoint in one
+    base: Path | None = None  # a run, a checkpoint in one, a GGUF file, a Hugging Face folder, or smollm2
     old: Path | None = None  # the run whose text the base learned, where the base does not lie in it
     minutes: float = 10.0  # for everything
     readings: float = 4.0  # of the new text at most: more teach less and less (arXiv 2305.16264)

@@ -42,6 +42,7 @@ def report(
     *,
     pieces: Mapping[str, list[np.ndarray]],
     tokenizer: Tokenizer,
+    keeps: Mapping[str, Any],
 ) -> str:
     """The best model as `model/` of the run, summary.json and report.png; returns what to tell the user."""
     stage = run_dir.stage("report", {"train": train_stage.digest, "before": before_stage.digest})
@@ -78,7 +79,10 @@ def report(
         checkpoint.copy(
             train_stage.dir / trained["best"],
             run_dir.path / "model",
-            extra={"bits_per_byte": {name: found["after"]["value"] for name, found in texts.items()}},
+            extra={
+                **keeps,
+                "bits_per_byte": {name: found["after"]["value"] for name, found in texts.items()},
+            },
             training=False,
         )
         write_json(stage.dir / "summary.json", summary)

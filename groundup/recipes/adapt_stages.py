@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -37,7 +38,7 @@ from groundup.tokenizer.chars import CharTokenizer
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.train.fit import FitConfig, fit
 from groundup.train.objective import cross_entropy
-from groundup.weights import checkpoint
+from groundup.weights import source
 
 LOOKED_AT = 16_384  # tokens of each text, while it trains
 SCORED = 131_072  # tokens of each text, before and after
@@ -51,6 +52,7 @@ class Base:
     tokenizer: Tokenizer
     digest: str
     old: Path | None  # a folder of tokens: train and held_out
+    keeps: dict[str, Any] = field(default_factory=dict)  # of its manifest: how it is talked to, where it ends
 
     @property
     def context_len(self) -> int:
@@ -80,20 +82,20 @@ def road(recipe: Adapt, run_dir: RunDir) -> str:
     )
     if train_stage is None:
         return "Stopped, and everything is saved. The same command carries on from there."
-    return report(chosen, run_dir, train_stage, before_stage, pieces=pieces, tokenizer=base.tokenizer)
+    return report(
+        chosen, run_dir, train_stage, before_stage, pieces=pieces, tokenizer=base.tokenizer, keeps=base.keeps
+    )
 
 
 def load_base(recipe: Adapt) -> Base:
     """The base, checked byte by byte. Raises CheckpointError; ConfigError if there is nothing to replay."""
     assert recipe.base is not None, "the recipe asks for it"
-    path = checkpoint.find(recipe.base)
-    loaded = checkpoint.load(path, device=pick_device(recipe.device))
-    if not isinstance(loaded.model, Transformer):
-        raise ConfigError(
-            f"{path} holds a model of the kind {loaded.manifest.kind}. adapt trains transformers."
-        )
-    digest = loaded.manifest.files["model.safetensors"]["sha256"]
-    base = Base(loaded.model, loaded.tokenizer, digest, _old_tokens(recipe.old or path))
+    path = recipe.base
+    loaded = source.load_transformer(path, device=pick_device(recipe.device))
+    assert isinstance(loaded.model, Transformer), "or it would have been refused"
+    digest = source.digest(path)
+    keeps = {key: value for key, value in loaded.manifest.extra.items() if key in ("chat", "stop", "bos")}
+    base = Base(loaded.model, loaded.tokenizer, digest, _old_tokens(recipe.old or path), keeps)
     if base.old is None and (recipe.replay or recipe.old):
         raise ConfigError(
             f"The text that the base learned is not there: neither {recipe.old or path} nor a folder above "
