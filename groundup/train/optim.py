@@ -182,9 +182,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
         }
 
     if config.kind == "sgd":
-        parts: list[Rule | None] = [
-            SGD(weights.values(), lr=config.lr, weight_decay=config.weight_decay)
-        ]
+        parts: list[Rule | None] = [SGD(weights.values(), lr=config.lr, weight_decay=config.weight_decay)]
     elif config.kind == "adamw":
         parts = [
             _adamw(

@@ -34,10 +34,11 @@ class SGD:
 
     @torch.no_grad()
     def step(self) -> None:
-        """One step on every weight that has a gradient."""
+        """One step on every weight that has a gradient, which is used up."""
         for group in self.param_groups:
             moving = [weight for weight in group["params"] if weight.grad is not None]
-            steps = torch._foreach_mul([weight.grad for weight in moving], -group["lr"])
+            gradients = [weight.grad for weight in moving]
             if group["weight_decay"]:
-                torch._foreach_add_(steps, moving, alpha=-group["lr"] * group["weight_decay"])
-            torch._foreach_add_(moving, steps)
+                torch._foreach_add_(gradients, moving, alpha=group["weight_decay"])
+            torch._foreach_mul_(gradients, -group["lr"])
+            torch._foreach_add_(moving, gradients)

@@ -12,7 +12,7 @@ def test_it_is_the_lecture_s_line():
     optimizer = SGD([ours], lr=0.1)
     for _ in range(20):
         ours.grad = torch.randn(50, 20)
-        theirs += -0.1 * ours.grad
+        theirs += -0.1 * ours.grad  # before ours uses it up
         optimizer.step()
     assert ours.detach().equal(theirs)
 
