@@ -6,7 +6,7 @@ learned of one is known of the other.
 Letters: B batch, T time, K context, C channels, F hidden width, V vocabulary.
 Source:  Bengio et al. 2003, "A Neural Probabilistic Language Model", JMLR 3, eq. 1 without the direct
          connections; sizes and initialisations of the lectures "makemore" 2 and 3.
-Not here: BatchNorm and depth: deep_mlp.py.
+Not here: depth: deep_mlp.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from groundup.base.errors import ConfigError
+from groundup.nn.batch_norm import BatchNorm
 
 Start = Literal["plain", "quiet_head", "small", "kaiming"]
 # The scale of W1, b1, W2 and b2 in units of a standard normal; "kaiming" divides W1 by sqrt(fan-in) as well.
@@ -42,8 +43,11 @@ class BengioMLPConfig:
     n_embd: int = 10
     n_hidden: int = 200
     start: Start = "kaiming"
+    norm: Literal["none", "batch"] = "none"  # "batch": normalised instead of b1; 12,097 weights
 
     def __post_init__(self) -> None:
+        if self.norm not in ("none", "batch"):
+            raise ConfigError(f'norm={self.norm!r} is unknown. Choose "none" or "batch".')
         for name in ("vocab_size", "context_len", "n_embd", "n_hidden"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} is not allowed. Choose 1 or more.")
@@ -70,7 +74,9 @@ class BengioMLP(nn.Module):
 
         self.embedding = nn.Embedding(V, C, _weight=drawn(V, C))
         self.w1 = nn.Parameter(drawn(KC, F) * w1 / (KC**0.5 if config.start == "kaiming" else 1))
-        self.b1 = nn.Parameter(drawn(F) * b1)
+        # behind a BatchNorm a bias would be subtracted again; 0.001 is the lecture's for batches of 32
+        self.b1 = None if config.norm == "batch" else nn.Parameter(drawn(F) * b1)
+        self.norm = BatchNorm(F, momentum=0.001) if config.norm == "batch" else None
         self.tanh = nn.Tanh()
         self.w2 = nn.Parameter(drawn(F, V) * w2)
         self.b2 = nn.Parameter(drawn(V) * b2)
@@ -83,7 +89,8 @@ class BengioMLP(nn.Module):
         if T != K:  # windows side by side: (B, T-K+1, C, K) to (B, T-K+1, K, C)
             x_BTC = x_BTC.unfold(1, K, 1).transpose(2, 3)
         rows_NC = x_BTC.reshape(-1, K * C)
-        return self.tanh(torch.addmm(self.b1, rows_NC, self.w1)).view(B, T - K + 1, -1)
+        y_NF = rows_NC @ self.w1 if self.b1 is None else torch.addmm(self.b1, rows_NC, self.w1)
+        return self.tanh(y_NF if self.norm is None else self.norm(y_NF)).view(B, T - K + 1, -1)
 
     def head(self, x_BTF: Tensor) -> Tensor:
         logits_NV = torch.addmm(self.b2, x_BTF.flatten(0, -2), self.w2)

@@ -50,7 +50,7 @@ def test_a_checkpoint_can_name_it(kind):
     [
         (Bigram(BigramConfig(27)), 729),
         (BengioMLP(BengioMLPConfig(27)), 11_897),
-        (DeepMLP(DeepMLPConfig(27, n_layer=1, n_hidden=200, head_norm=False)), 12_097),
+        (BengioMLP(BengioMLPConfig(27, norm="batch")), 12_097),
         (DeepMLP(DeepMLPConfig(27)), 47_024),
     ],
 )
