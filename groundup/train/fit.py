@@ -67,6 +67,8 @@ class FitConfig:
     # Stop after so many evaluations in a row without a new best loss; 0: never. The best is kept in any case.
     # Close to the criterion UP of Prechelt 1998, "Early stopping, but when?".
     patience: int = 0
+    # Look inside the network in the first step and in every so many (diagnostics.py); 0: never, at no cost.
+    diagnose_every: int = 0
 
     def __post_init__(self) -> None:
         for name in ("steps", "accumulate", "workers", "log_every"):
@@ -77,9 +79,14 @@ class FitConfig:
                 f"accumulate={self.accumulate} micro-batches cannot be shared out evenly to "
                 f"workers={self.workers}. Choose a multiple of it."
             )
-        for name in ("clip_norm", "eval_every", "sample_every", "save_every", "patience"):
+        for name in ("clip_norm", "eval_every", "sample_every", "save_every", "patience", "diagnose_every"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name}={getattr(self, name)} is not allowed. Choose 0 or more; 0 is off.")
+        if self.diagnose_every and self.workers > 1:
+            raise ConfigError(
+                f"diagnose_every={self.diagnose_every} looks into one thread, and workers={self.workers} "
+                "computes in several. Set workers=1."
+            )
         if self.patience and not self.eval_every:
             raise ConfigError(
                 f"patience={self.patience} counts evaluations, and eval_every=0 makes none. Set eval_every."
@@ -153,12 +160,14 @@ def fit(
                 break
             started = time.perf_counter()
             scale = lr_scale(at.step, config.steps, schedule)
-            gradient = finite_gradient(
-                model, batches, objective, config=config, seed=seed, journal=journal, share=share
-            )
+            with journal.looking_inside(config.diagnose_every):
+                gradient = finite_gradient(
+                    model, batches, objective, config=config, seed=seed, journal=journal, share=share
+                )
             if not gradient.finite:
                 raise journal.diverged(gradient, scale, batches)
             optimizer.step(scale)
+            journal.looked_inside(gradient)
             optimizer.zero_grad()
             log = (at.step + 1) % config.log_every == 0 or at.step + 1 == config.steps
             journal.stepped(gradient, scale, time.perf_counter() - started, log=log)
@@ -213,6 +222,7 @@ def finite_gradient(
         elif factor > 1 and scaling.overflowed():
             journal.events.write("loss_scale", label=journal.label, step=step, value=scaling.value)
             journal.optimizer.zero_grad()
+            journal.look_again()
             continue
         return gradient
 
@@ -283,7 +293,13 @@ def accumulate(
     means = {name: sum(values) / len(values) for name, values in metrics.items()}
     clipped = size > config.clip_norm > 0 and math.isfinite(size)
     return Gradient(
-        total / targets, size, tokens, means, losses=losses, clipped=config.clip_norm if clipped else None
+        total / targets,
+        size,
+        tokens,
+        means,
+        losses=losses,
+        clipped=config.clip_norm if clipped else None,
+        divisor=targets * loss_scale,
     )
 
 
