@@ -265,9 +265,10 @@ measured["exercise_4.equal_to_autograd"] = apart < 1e-4
 # ## The same for a transformer
 #
 # What a GPT adds is not harder. The gradient of a softmax is p · (g - Σ g p): what everything would gain
-# together is taken out, because probabilities add up to 1. With it attention is five lines, and the mask needs none:
-# where a probability is 0, so is its gradient. LayerNorm is BatchNorm turned by ninety degrees, and RMSNorm
-# is LayerNorm without the mean. `nn/backward.py` has them all, each with its formula and its source.
+# together is taken out, because probabilities add up to 1. With it attention is five lines, and the mask
+# needs none: where a probability is 0, so is its gradient. LayerNorm is BatchNorm turned by ninety
+# degrees, and RMSNorm is LayerNorm without the mean. `nn/backward.py` has them all, each with its formula
+# and its source.
 
 # %%
 from groundup.nn.attention import attend
