@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundup.recipes.curves_figure import MORE_COLOURS, save
+from groundup.recipes.curves_figure import MORE_COLOURS, powers, save
 from groundup.recipes.report_png import LINE, SOFT, tidy
 
 if TYPE_CHECKING:
@@ -88,13 +88,15 @@ def draw_series(figure: "Figure", data: Data) -> None:
     ratios = data["view"] == "ratios"
     tidy(axes, "Change over weight in one step, log10 of std/std" if ratios else "Norm of the gradient")
     names = _some(list(data["series"]))
-    for name, colour in zip(names, _colours(len(names)), strict=True):
+    for number, (name, colour) in enumerate(zip(names, _colours(len(names)), strict=True)):
         x, y = zip(*data["series"][name], strict=True)
-        axes.plot(x, y, color=colour, lw=1.6, marker="o" if len(x) < 20 else None, ms=3, label=name)
+        again = "--" if number >= len(MORE_COLOURS) else "-"  # the colours begin anew
+        dot = "o" if len(x) < 20 else None
+        axes.plot(x, y, color=colour, lw=1.6, ls=again, marker=dot, ms=3, label=name)
     if ratios:
         axes.axhline(data["guide"], color=SOFT, lw=1, ls="--", label="guide: 10^-3")
     elif any(value > 0 for points in data["series"].values() for _, value in points):
-        axes.set_yscale("log")
+        powers(axes)
     axes.grid(axis="y", color=LINE)
     axes.set_xlabel("step")
     left_out = len(data["series"]) - len(names)

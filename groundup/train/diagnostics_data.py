@@ -21,7 +21,7 @@ VIEWS = ("histograms", "saturation", "ratios", "gradients")
 
 def looks(run: Path, label: str | None = None) -> list[dict[str, Any]]:
     """The records of one training stage in order of steps: of `label`, or of the first that has any."""
-    path = run / FILE if run.is_dir() else run.with_name(FILE)
+    path = run.with_name(FILE) if run.is_file() else run / FILE
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for record in EventLog(path, console=False).read("diagnostics"):
         found.setdefault(record.get("label", ""), {})[record["step"]] = record
