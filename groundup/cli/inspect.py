@@ -60,6 +60,7 @@ def run(folder: Path) -> tuple[list[str], bool]:
     rows, whole = _stages(folder)
     lines += ["", "  stages", *rows] if rows else ["", "  no stage has begun"]
     lines += _events(folder)
+    lines += _inside(folder)
     manifests = sorted(p for p in folder.rglob("manifest.json") if _is_model(p))
     for path in manifests:
         if "replaced" in path.relative_to(folder).parts:
@@ -168,6 +169,18 @@ def _events(folder: Path) -> list[str]:
         ]
         lines.append(f"    {label or kind:<16} {'  '.join(figures)}")
     return lines
+
+
+def _inside(folder: Path) -> list[str]:
+    """What the looks inside the network say, where any were made."""
+    from groundup.train.diagnosis import diagnose
+    from groundup.train.diagnostics import FILE
+    from groundup.train.diagnostics_data import looks
+
+    if not (folder / FILE).is_file():
+        return []
+    found = diagnose(looks(folder)) or ["no rule of train/diagnosis.py finds an illness"]
+    return ["", "  inside the network", *(f"    {text}" for text in found)]
 
 
 def _scores(report: dict[str, Any]) -> Iterator[str]:

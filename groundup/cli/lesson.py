@@ -5,26 +5,33 @@ rest is code. Running it here prints the prose too, each part before its code, s
 the book. A lesson puts what it found into a dict called `measured`, by the ids of the published numbers in
 `groundup/reference/NN.toml`.
 
+`groundup lesson check NN FILE.py` compares a learner's own functions with ours instead, exercise by exercise.
+
 Does not: write a lesson's output into the notebook. Run it there, that is what it is for.
-Next:     evals/reference.py, the published numbers.
+Next:     evals/reference.py, the published numbers; evals/exercise.py, the exercises.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
 import shutil
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import groundup
 from groundup.base.errors import UserError, suggest
 from groundup.base.files import read_text, write_atomic
 from groundup.evals.reference import compare, references, this_platform
+
+if TYPE_CHECKING:
+    from groundup.evals.exercise import Exercise
 
 HOME = Path(groundup.__file__).parent
 MARKER, PROSE = "# %%", "# %% [markdown]"
@@ -40,18 +47,31 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="groundup lesson", description="The course, one runnable script a topic."
     )
-    commands = parser.add_subparsers(required=True, metavar="list | run | check | notebook")
+    commands = parser.add_subparsers(required=True, metavar="list | run | check | exercises | notebook")
     listing = commands.add_parser("list", help="the lessons that are there")
     listing.set_defaults(run=_list)
     running = commands.add_parser("run", help="read a lesson and run it, under a minute on a CPU")
     running.set_defaults(run=_run)
-    checking = commands.add_parser("check", help="run it and compare its numbers with the published ones")
+    checking = commands.add_parser(
+        "check", help="compare its numbers with the published ones, or your functions with its own"
+    )
+    checking.add_argument("--only", metavar="NAME", help="this exercise of your file alone")
     checking.set_defaults(run=_check)
+    asking = commands.add_parser("exercises", help="what to write yourself, as a file to begin with")
+    asking.add_argument("-o", "--out", type=Path, metavar="FILE.py", help="write it there (default: show it)")
+    asking.set_defaults(run=_exercises)
     making = commands.add_parser("notebook", help="write it as a Jupyter notebook")
     making.add_argument("-o", "--out", type=Path, metavar="FILE.ipynb", help="by default NN_topic.ipynb here")
     making.set_defaults(run=_notebook)
-    for command in (running, checking, making):
+    for command in (running, checking, asking, making):
         command.add_argument("number", metavar="NN", help="the lesson's number: 08, or 8")
+    checking.add_argument(
+        "answers",
+        type=Path,
+        nargs="?",
+        metavar="FILE.py",
+        help="your functions",
+    )
     return parser
 
 
@@ -61,6 +81,7 @@ def _list(arguments: argparse.Namespace) -> None:
         print(f"  {title}")
     print("\n  groundup lesson run NN        read and run one")
     print("  groundup lesson check NN      compare its numbers with the course's")
+    print("  groundup lesson exercises NN  what to write yourself; then: groundup lesson check NN FILE.py")
     print("  groundup lesson notebook NN   take it to Jupyter")
 
 
@@ -69,6 +90,10 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    if arguments.answers is not None:
+        return check_answers(arguments.number, arguments.answers, arguments.only)
+    if arguments.only is not None:
+        raise UserError("--only chooses among your own functions: name the file that they are in.")
     path = find(arguments.number)
     results = references(path.name[:2])
     measured = run(path, narrate=False).measured
@@ -78,6 +103,58 @@ def _check(arguments: argparse.Namespace) -> int:
     for row in rows:
         print(f"  {row.verdict:<7} {row.id:<34} {row.told}")
     return int(any(row.verdict == "OFF" for row in rows))
+
+
+def check_answers(number: str, file: Path, only: str | None) -> int:
+    """Compare the functions of a learner's file with the exercises of a lesson; 1 if one of them is off."""
+    from groundup.evals.answers import answers, load_answers  # torch, which `lesson list` does without
+    from groundup.evals.exercise import ExerciseError, compare_with
+
+    wanted = _asked_for(number, only)
+    found = answers(load_answers(file), wanted)
+    done = off = 0
+    for exercise in wanted:
+        if exercise.name not in found:
+            print(f"  todo  {exercise.signature}")
+            continue
+        try:
+            verdicts = compare_with(exercise, found[exercise.name])
+        except ExerciseError as error:  # one function that fails must not hide what the others do
+            written = not isinstance(error.__cause__, NotImplementedError)
+            off += written
+            print(f"  {'OFF ' if written else 'todo'}  {exercise.signature}")
+            if written:
+                print(textwrap.indent(textwrap.fill(str(error), 90), " " * 10))
+            continue
+        right = all(verdict.approximate for verdict in verdicts)
+        done, off = done + right, off + (not right)
+        print(f"  {'ok  ' if right else 'OFF '}  {exercise.signature}")
+        print("\n".join(f"          {verdict}" for verdict in verdicts))
+    print(f"\n{done} of {len(wanted)} exercises done" + (f", {off} off" if off else ""))
+    return int(off > 0)
+
+
+def _exercises(arguments: argparse.Namespace) -> None:
+    from groundup.evals.answers import starter
+
+    text = starter(arguments.number.zfill(2), _asked_for(arguments.number, None))
+    if arguments.out is None:
+        print(text, end="")
+        return
+    if arguments.out.exists():
+        raise UserError(f"{arguments.out} exists, and may hold your own work. Name another file with -o.")
+    write_atomic(arguments.out, text)
+    print(f"{arguments.out}: fill it in, then `groundup lesson check {arguments.number} {arguments.out}`")
+
+
+def _asked_for(number: str, only: str | None) -> Sequence[Exercise]:
+    """The exercises of a lesson, or the one of them that was asked for."""
+    from groundup.evals import exercise
+
+    find(number)
+    if not (there := exercise.exercises(number.zfill(2))):
+        raise UserError(f"Lesson {number} has no exercises that can be checked.")
+    return [exercise.find(f"{number.zfill(2)}.{only}")] if only else there
 
 
 def _notebook(arguments: argparse.Namespace) -> None:

@@ -34,7 +34,7 @@ COMMANDS = {  # name: what it does; the module is in groundup.cli
     "doctor": "what this machine has, and what is wrong with it",
     "serve": "an OpenAI-compatible API and a chat page",
     "eval": "score a model on a task, with error bars",
-    "compare": "two models side by side",
+    "compare": "models of names side by side: parameters, losses, time, samples",
     "tokenize": "see how a text is cut into tokens",
     "export": "write a model for other programs",
     "quantize": "make a model smaller and faster",

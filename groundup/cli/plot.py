@@ -1,8 +1,9 @@
 """`groundup plot`: the curves of one or several runs, as a picture, in the terminal, or for TensorBoard.
 
-It only reads the event logs, so a run that is still going can be drawn.
+With `--view` what happened inside one run's network instead, and in words what is wrong with it. It only
+reads the logs, so a run that is still going can be drawn.
 
-Next: train/curves.py, what is in a log; recipes/curves_figure.py, how it is drawn.
+Next: train/curves.py, what is in a log; recipes/curves_figure.py, how it is drawn; train/diagnostics.py.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groundup.base.errors import UserError
 from groundup.base.log import sparkline
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 def main(words: Sequence[str]) -> int:
     """Run the command with these words."""
     asked = _parser().parse_args(words)
+
+    if asked.view is not None:
+        return draw_inside(asked)
 
     from groundup.recipes.curves_figure import write_figure
     from groundup.train.curves import read_curves
@@ -39,6 +44,25 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
+def draw_inside(asked: argparse.Namespace) -> int:
+    """Draw one view of what happened inside a run, and say what is wrong there."""
+    from groundup.recipes.diagnostics_figure import write_inside
+    from groundup.train.diagnosis import diagnose
+    from groundup.train.diagnostics_data import figure_data, looks
+
+    if len(asked.runs) > 1 or asked.tensorboard:
+        raise UserError(
+            f"--view {asked.view} draws one run, and nothing for TensorBoard. Give one run alone."
+        )
+    (run,) = asked.runs
+    data = figure_data(asked.view, run, label=asked.stage)
+    print("\n".join(diagnose(looks(run, asked.stage)) or ["no rule of train/diagnosis.py finds an illness"]))
+    out = asked.out or run / f"{asked.view}.png"
+    write_inside(out, data)
+    print(f"\ndrawn in {out}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="groundup plot",
@@ -49,12 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "runs", type=Path, nargs="+", metavar="RUN", help="a run directory; several are drawn over each other"
     )
+    add(
+        "--view",
+        metavar="VIEW",
+        help="inside the network: histograms, saturation, ratios or gradients of one run",
+    )
     add("--stage", help="only this training stage, such as pretrain (default: all)")
     add(
         "--out",
         type=Path,
         metavar="FILE",
-        help="a .png or .svg (default: curves.png, of one run in its folder)",
+        help="a .png or .svg (default: curves.png or VIEW.png, of one run in its folder)",
     )
     add("--tensorboard", type=Path, metavar="DIR", help="write the same figures for TensorBoard instead")
     return parser

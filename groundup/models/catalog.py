@@ -9,9 +9,17 @@ from torch import nn
 
 from groundup.base.config import from_dict
 from groundup.base.errors import ConfigError, suggest
+from groundup.models.bengio_mlp import BengioMLP, BengioMLPConfig
+from groundup.models.bigram import Bigram, BigramConfig
+from groundup.models.counts import Counts, CountsConfig
+from groundup.models.deep_mlp import DeepMLP, DeepMLPConfig
 from groundup.models.transformer import Transformer, TransformerConfig
 
 MODELS: dict[str, tuple[type, type[nn.Module]]] = {
+    "counts": (CountsConfig, Counts),
+    "bigram": (BigramConfig, Bigram),
+    "bengio-mlp": (BengioMLPConfig, BengioMLP),
+    "deep-mlp": (DeepMLPConfig, DeepMLP),
     "transformer": (TransformerConfig, Transformer),
 }
 

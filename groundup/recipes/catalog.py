@@ -4,6 +4,7 @@ from groundup.recipes.adapt import Adapt
 from groundup.recipes.digits import DigitsFromScratch
 from groundup.recipes.moons import Moons
 from groundup.recipes.my_text import MyText
+from groundup.recipes.names import NamesJob
 from groundup.recipes.pretrain import Pretrain
 from groundup.recipes.pretrain_by_size import PretrainBySize
 from groundup.recipes.scalar_gpt import ScalarGPTJob
@@ -14,6 +15,7 @@ RECIPES: dict[str, type] = {
     "digits-from-scratch": DigitsFromScratch,
     "moons": Moons,
     "my-text": MyText,
+    "names": NamesJob,
     "pretrain": Pretrain,
     "pretrain-by-size": PretrainBySize,
     "scalar-gpt": ScalarGPTJob,

@@ -22,6 +22,8 @@ from groundup.base.log import EventLog
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.train import evidence
 from groundup.train.average import Average
+from groundup.train.diagnosis import diagnose
+from groundup.train.diagnostics import FILE, Probe
 from groundup.train.loss_scale import LossScale
 from groundup.train.metrics import peak_flops
 from groundup.train.optim import Optimizer
@@ -40,6 +42,7 @@ class Gradient:
     metrics: dict[str, float | Tensor] = field(default_factory=dict)
     losses: list[Tensor] = field(default_factory=list)  # sums, of each micro-batch
     clipped: float | None = None  # the norm after clipping, where that did anything
+    divisor: float = 1.0  # targets times loss scale: from gradients of the scaled sum to those of the mean
 
     @property
     def finite(self) -> bool:
@@ -100,6 +103,7 @@ class Journal:
         self.loss_scale = LossScale()
         self.history: deque[evidence.Step] = deque(maxlen=50)
         self._warned = False
+        self._probe: Probe | None = None
         self._saved_at = -1  # the step of `out/last`
         self._began = time.perf_counter()
         self._busy, self._tokens_logged = 0.0, 0
@@ -177,6 +181,38 @@ class Journal:
                 lr_scale=scale, lr=self.optimizer.lr, tokens=at.tokens, tokens_per_second=rate,
                 **used, **numbers,
             )  # fmt: skip
+
+    def looking_inside(self, every: int) -> AbstractContextManager[Any]:
+        """Watch the step at hand if a look is due: the first and every `every` steps; 0: never."""
+        self._probe = None
+        if not every or self.at.step % every:
+            return nullcontext()
+        self._probe = Probe(self.model)
+        return self._probe.watching()
+
+    def look_again(self) -> None:
+        """Forget what was seen of a try at this step that overflowed."""
+        if self._probe is not None:
+            self._probe.layers.clear()
+
+    def looked_inside(self, gradient: Gradient) -> None:
+        """Write the look at the step that was just taken, while its gradient is still there.
+
+        The first look is also told in words, because what it finds is there from the start.
+        """
+        if self._probe is None:
+            return
+        record = self._probe.record(
+            loss=gradient.loss,
+            step=self.at.step,
+            divisor=gradient.divisor,
+            vocab_size=self.tokenizer.vocab_size,
+        )
+        path = None if self.events.path is None else self.events.path.with_name(FILE)
+        EventLog(path, console=False).write("diagnostics", label=self.label, **record)
+        if self.at.step == 0:
+            for illness in diagnose([record]):
+                self.events.write("note", text=f"diagnosis: {illness}")
 
     def _warn_if_lost(self) -> None:
         if self._warned:

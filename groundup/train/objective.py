@@ -29,7 +29,9 @@ def cross_entropy(model: Any, batch: Any) -> tuple[Tensor, Tensor, dict[str, flo
     The logits of every place are computed, also where no loss is asked for: right for pretraining, where all
     count.
     """
-    x_BTC = model.hidden(batch.tokens_BT, segments_BT=batch.segments_BT)
+    # Only the models that can keep documents apart are asked to.
+    apart = {} if batch.segments_BT is None else {"segments_BT": batch.segments_BT}
+    x_BTC = model.hidden(batch.tokens_BT, **apart)
     logits_BTV = model.head(x_BTC).float()  # a sum of exponentials in bfloat16 loses small probabilities
     loss_sum = F.cross_entropy(
         logits_BTV.flatten(0, 1), batch.targets_BT.flatten(), ignore_index=IGNORE, reduction="sum"

@@ -22,15 +22,16 @@ from torch import Tensor, nn
 from groundup.base.errors import CheckpointError, ConfigError
 from groundup.train.adamw import AdamW
 from groundup.train.muon import Muon
+from groundup.train.sgd import SGD
 
 Role = Literal["matrix", "embedding", "head", "gain"]
 
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """Rates and moments: `lr` and `weight_decay` are AdamW's; with kind "muon" each part has its own."""
+    """Rates and moments: `lr` and `weight_decay` are of AdamW and SGD; with "muon" each part has its own."""
 
-    kind: Literal["muon", "adamw"] = "muon"
+    kind: Literal["muon", "adamw", "sgd"] = "muon"
     # Keller Jordan's 0.02 and 0.95 (see muon.py) also won in our ten-minute runs.
     muon_lr: float = 0.02
     muon_momentum: float = 0.95
@@ -46,7 +47,9 @@ class OptimConfig:
     eps: float = (
         1e-10  # far below any gradient that matters; Adam's 1e-8 damps the rarest rows of an embedding
     )
-    lr: float = 1e-3  # of every weight if kind is "adamw": nanoGPT's for baby networks
+    lr: float = (
+        1e-3  # of every weight if kind is "adamw" (nanoGPT's for baby networks) or "sgd" (lectures: 0.1)
+    )
     # On matrices, and with kind "adamw" on tables too; never on gains and biases. AdamW runs use 0.1 (GPT-3,
     # nanoGPT).
     weight_decay: float = 0.0
@@ -178,7 +181,9 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
             "weight_decay": decay,
         }
 
-    if config.kind == "adamw":
+    if config.kind == "sgd":
+        parts: list[Rule | None] = [SGD(weights.values(), lr=config.lr, weight_decay=config.weight_decay)]
+    elif config.kind == "adamw":
         parts = [
             _adamw(
                 config,

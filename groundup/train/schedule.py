@@ -1,8 +1,9 @@
 """How large each step is: the learning rate as a fraction of its peak, a pure function of the step.
 
-Three shapes. `wsd` (warm up, stay, decay): Hu et al. 2024, arXiv 2404.06395, section 4; its long flat part
+Four shapes. `wsd` (warm up, stay, decay): Hu et al. 2024, arXiv 2404.06395, section 4; its long flat part
 makes the length of a run a late decision. `cosine`: Loshchilov and Hutter 2017, arXiv 1608.03983, eq. 5,
-without restarts; the shape of GPT-2, GPT-3 and nanoGPT. `constant`: nothing but the warm-up.
+without restarts; the shape of GPT-2, GPT-3 and nanoGPT. `step`: one drop, by hand, as in
+the lectures. `constant`: nothing but the warm-up.
 
 Next: optim.py, which multiplies its rates by this number.
 """
@@ -22,10 +23,10 @@ class ScheduleConfig:
     `decay` is a fraction of the run, because what it buys (settling into a minimum) grows with the run.
     """
 
-    kind: Literal["wsd", "cosine", "constant"] = "wsd"
+    kind: Literal["wsd", "cosine", "step", "constant"] = "wsd"
     warmup: int = 0  # steps; Muon with zero-initialised outputs needs none, AdamW about 100 (nanoGPT)
     decay: float = (
-        0.6  # fraction of the run spent on the way down; only wsd. 0.6: best of our ten-minute runs
+        0.6  # fraction of the run on the way down (wsd) or below (step). 0.6: best of our ten-minute runs
     )
     floor: float = 0.05  # fraction of the peak that is left at the end
 
@@ -49,6 +50,9 @@ def lr_scale(step: int, steps: int, config: ScheduleConfig) -> float:
     >>> cosine = ScheduleConfig("cosine", floor=0.1)
     >>> [round(lr_scale(step, 4, cosine), 3) for step in range(4)]
     [1.0, 0.868, 0.55, 0.232]
+    >>> drop = ScheduleConfig("step", decay=0.5, floor=0.1)
+    >>> [lr_scale(step, 4, drop) for step in range(4)]
+    [1.0, 1.0, 0.1, 0.1]
     >>> lr_scale(999, 1000, ScheduleConfig("constant"))
     1.0
     """
@@ -57,6 +61,8 @@ def lr_scale(step: int, steps: int, config: ScheduleConfig) -> float:
         return warm * _linear(step, steps, config)
     if config.kind == "cosine":
         return warm * _cosine(step, steps, config)
+    if config.kind == "step":
+        return warm * (1.0 if step < round(steps * (1 - config.decay)) else config.floor)
     return warm
 
 

@@ -125,3 +125,61 @@ def test_an_installed_package_says_where_the_lessons_are(tmp_path, monkeypatch):
     assert not Path("lessons").exists()
     with pytest.raises(UserError, match="Clone the repository"):
         lesson.lessons()
+
+
+MINE = """import torch
+
+
+def dlogits(logits_NV, targets_N):
+    pull = logits_NV.softmax(1)
+    pull[torch.arange(len(targets_N)), targets_N] -= 1
+    return pull / len(targets_N)
+
+
+def gelu(grad, x):
+    return grad
+
+
+def swiglu(grad, gate, up):
+    return grad @ gate
+
+
+def embedding(grad, ids, rows):
+    raise NotImplementedError
+"""
+
+
+def test_check_compares_a_learners_own_functions(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    assert main(["lesson", "check", "5", str(file)]) == 1
+    told = capsys.readouterr().out
+    assert "ok    dlogits(logits_NV, targets_N)" in told and "OFF   gelu(" in told
+    assert "OFF   swiglu(" in told  # one that fails hides no other
+    assert "mine.py, line 15" in " ".join(told.split())
+    assert "todo  embedding(" in told and "todo  attention(" in told
+    assert "1 of 10 exercises done, 2 off" in told
+    assert main(["lesson", "check", "05", str(file), "--only", "dlogits"]) == 0
+    assert "1 of 1 exercises done" in capsys.readouterr().out
+
+
+def test_exercises_gives_a_file_to_begin_with(tmp_path, capsys):
+    file = tmp_path / "begin.py"
+    assert main(["lesson", "exercises", "05", "-o", str(file)]) == 0
+    assert main(["lesson", "check", "05", str(file)]) == 0  # nothing is wrong where nothing is written
+    assert "0 of 10 exercises done" in capsys.readouterr().out
+    assert main(["lesson", "exercises", "05", "-o", str(file)]) == 2
+    assert "may hold your own work" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["check", "05", "nothing.py"], "nothing.py is not a file"),
+        (["check", "05", "--only", "dlogits"], "name the file"),
+        (["exercises", "13"], "Lesson 13 has no exercises"),
+    ],
+)
+def test_what_cannot_be_checked_is_said(words, told, capsys):
+    assert main(["lesson", *words]) == 2
+    assert told in " ".join(capsys.readouterr().err.split())

@@ -21,4 +21,4 @@ def test_a_reference_file_is_whole_and_its_lesson_measures_what_it_can(path):
 
 
 def test_there_are_reference_files():
-    assert {"01", "08", "12", "13"} <= {path.stem for path in FILES}
+    assert {"01", "04", "05", "08", "12", "13"} <= {path.stem for path in FILES}
