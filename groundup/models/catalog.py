@@ -20,6 +20,17 @@ MODELS: dict[str, tuple[type, type[nn.Module]]] = {
     "bigram": (BigramConfig, Bigram),
     "bengio-mlp": (BengioMLPConfig, BengioMLP),
     "deep-mlp": (DeepMLPConfig, DeepMLP),
+from groundup.models.bag_of_words import BagOfWords, BagOfWordsConfig
+from groundup.models.gru import GRU, GRUConfig
+from groundup.models.lstm import LSTM, LSTMConfig
+from groundup.models.rnn import RNN, RNNConfig
+from groundup.models.transformer import Transformer, TransformerConfig
+
+MODELS: dict[str, tuple[type, type[nn.Module]]] = {
+    "rnn": (RNNConfig, RNN),
+    "gru": (GRUConfig, GRU),
+    "lstm": (LSTMConfig, LSTM),
+    "bag-of-words": (BagOfWordsConfig, BagOfWords),
     "transformer": (TransformerConfig, Transformer),
 }
 
