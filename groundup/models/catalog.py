@@ -9,24 +9,23 @@ from torch import nn
 
 from groundup.base.config import from_dict
 from groundup.base.errors import ConfigError, suggest
+from groundup.models.bag_of_words import BagOfWords, BagOfWordsConfig
 from groundup.models.bengio_mlp import BengioMLP, BengioMLPConfig
 from groundup.models.bigram import Bigram, BigramConfig
 from groundup.models.counts import Counts, CountsConfig
 from groundup.models.deep_mlp import DeepMLP, DeepMLPConfig
+from groundup.models.gru import GRU, GRUConfig
+from groundup.models.lstm import LSTM, LSTMConfig
+from groundup.models.rnn import RNN, RNNConfig
 from groundup.models.transformer import Transformer, TransformerConfig
+from groundup.models.wavenet import WaveNet, WaveNetConfig
 
 MODELS: dict[str, tuple[type, type[nn.Module]]] = {
     "counts": (CountsConfig, Counts),
     "bigram": (BigramConfig, Bigram),
     "bengio-mlp": (BengioMLPConfig, BengioMLP),
     "deep-mlp": (DeepMLPConfig, DeepMLP),
-from groundup.models.bag_of_words import BagOfWords, BagOfWordsConfig
-from groundup.models.gru import GRU, GRUConfig
-from groundup.models.lstm import LSTM, LSTMConfig
-from groundup.models.rnn import RNN, RNNConfig
-from groundup.models.transformer import Transformer, TransformerConfig
-
-MODELS: dict[str, tuple[type, type[nn.Module]]] = {
+    "wavenet": (WaveNetConfig, WaveNet),
     "rnn": (RNNConfig, RNN),
     "gru": (GRUConfig, GRU),
     "lstm": (LSTMConfig, LSTM),
