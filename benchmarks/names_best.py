@@ -221,6 +221,7 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/names-best"))
     parser.add_argument("--only", choices=["ours", "theirs"], help="train these and stop")
+    parser.add_argument("--seeds", type=int, nargs="+", default=OUR_SEEDS, help="of ours")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -228,7 +229,7 @@ def main() -> None:
     ours: list[Trained] = []
     theirs: list[Trained] = []
     if arguments.only != "theirs":
-        ours = [train_ours(names, seed, arguments.work / f"ours-{seed}") for seed in OUR_SEEDS]
+        ours = [train_ours(names, seed, arguments.work / f"ours-{seed}") for seed in arguments.seeds]
     if arguments.only != "ours":
         peer = load_peer(arguments.peer)
         theirs = [train_peer(peer, names, seed, arguments.work / f"peer-{seed}") for seed in PEER_SEEDS]
