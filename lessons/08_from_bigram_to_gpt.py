@@ -407,6 +407,30 @@ for name, (ours, with_65) in sizes.items():
     measured[name] = ours - (V - 65) * (2 * C + 1)
 
 # %% [markdown]
+# The library keeps these rungs, in `models/gpt_ladder.py`. With the weights of our last one it says the same.
+
+# %%
+from groundup.models.gpt_ladder import GPTLadder
+from groundup.models.gpt_ladder import rung as library_rung
+
+mine, kept = rung(3, 4, think=True, residual=True, norm=True), GPTLadder(library_rung("norm", V))
+their_names = {
+    "heads.": "",
+    "project": "out",
+    "places": "positions",
+    "blocks.3": "norm",
+    "head.": "unembedding.",
+}
+renamed = {}
+for name, weight in mine.state_dict().items():
+    for ours, theirs in their_names.items():
+        name = name.replace(ours, theirs)
+    renamed[name] = weight
+kept.load_state_dict(renamed)
+tokens_BT, _ = windows(train_ids, torch.arange(3), T)
+torch.testing.assert_close(kept(tokens_BT), mine(tokens_BT), rtol=1e-4, atol=1e-5)
+
+# %% [markdown]
 # ## The whole thing
 #
 # That was GPT. Everything in the library's `Transformer` you have now seen: with `gpt2(...)` it has learned

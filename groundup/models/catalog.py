@@ -14,6 +14,7 @@ from groundup.models.bengio_mlp import BengioMLP, BengioMLPConfig
 from groundup.models.bigram import Bigram, BigramConfig
 from groundup.models.counts import Counts, CountsConfig
 from groundup.models.deep_mlp import DeepMLP, DeepMLPConfig
+from groundup.models.gpt_ladder import GPTLadder, GPTLadderConfig
 from groundup.models.gru import GRU, GRUConfig
 from groundup.models.lstm import LSTM, LSTMConfig
 from groundup.models.rnn import RNN, RNNConfig
@@ -30,6 +31,7 @@ MODELS: dict[str, tuple[type, type[nn.Module]]] = {
     "gru": (GRUConfig, GRU),
     "lstm": (LSTMConfig, LSTM),
     "bag-of-words": (BagOfWordsConfig, BagOfWords),
+    "gpt-ladder": (GPTLadderConfig, GPTLadder),
     "transformer": (TransformerConfig, Transformer),
 }
 
