@@ -9,8 +9,8 @@ process, in CPU seconds; the ratio is the median of the rounds' ratios. The loss
 way: a faster step that learns something else would be no claim. Ours: torch's own kernels for embedding,
 BatchNorm and SGD where the notebook has a formula, and no copies.
 
-The run draws from one seeded stream in the lecture's order, so its losses should be the lecture's: on another
-machine with other kernels they were, to four places at every printed step and to six at the end.
+The run draws from one seeded stream in the lecture's order, so its losses should be the lecture's: of the 20
+printed ones 18 were, to four places, two were 0.0001 off, and the dev loss at the end was 0.0000006 off.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def course_run(steps: int) -> dict[int, float]:
         loss = F.cross_entropy(model(batch.tokens_BT)[:, 0], batch.targets_BT[:, 0])
         if step % 1000 == 0:
             seen[step] = loss.item()
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         optimizer.step()
     return seen
