@@ -26,6 +26,7 @@ Next:    fast_decode.py.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,6 +97,8 @@ class Encoder:
 
     def documents(self, texts: Sequence[bytes], *, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """(ids_T, ends_D): all ids as uint32, and where each document's ids end, as int64."""
+        if len(texts) == 1:
+            return self._group(texts)
         groups = list(_groups(texts))
         if threads > 1 and len(groups) > 1:
             with ThreadPoolExecutor(min(threads, len(groups))) as pool:
@@ -111,9 +114,9 @@ class Encoder:
 
     def _group(self, texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
         text_N = np.frombuffer(b"".join((*texts, PADDING)), np.uint8)
-        ends_D = np.cumsum([len(text) for text in texts])
+        ends_D = np.array([*accumulate(map(len, texts))])  # np.cumsum of one number takes 5 microseconds
         id_ends_D = np.empty(len(texts), np.int64)
-        state = np.zeros(4, np.int64)
+        state = np.zeros(5, np.int64)
         memory, out = self._borrow()
         parts = []
         while True:
@@ -126,7 +129,7 @@ class Encoder:
             state[WRITTEN] += count
             if state[NEEDED] > len(out):
                 out = np.empty(state[NEEDED], np.uint32)
-            if is_full(memory):
+            if state[FULL]:
                 memory = self._with_room(memory)
         self._memories.append((memory, out if len(out) == ROOM else np.empty(ROOM, np.uint32)))
         return (parts[0] if len(parts) == 1 else np.concatenate(parts)), id_ends_D
@@ -166,7 +169,7 @@ def _groups(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 # ---- Compiled ------------------------------------------------------------------------------------
 
-DOCUMENT, PLACE, WRITTEN, NEEDED = range(4)  # of `state`
+DOCUMENT, PLACE, WRITTEN, NEEDED, FULL = range(5)  # of `state`
 OF_ROWS, OF_IDS, OF_BYTES = range(3)  # of `used`
 ZERO, ONE, TWO, THREE, FOUR = (np.uint64(n) for n in range(5))
 HALF = np.uint64(32)  # where a row's number of ids begins
@@ -185,8 +188,8 @@ def encode_documents(
     """Encode from where `state` says, until all is done or room is short; returns how many ids are in `out`.
 
     Call it again, with WRITTEN raised by that, until DOCUMENT is the number of documents. NEEDED is the room
-    that the next pieces may take. `tables` are the arrays of a Pairs and of a Memory, one by one: this is
-    called for short texts too, and each tuple among the arguments would cost as much as ten arrays.
+    that the next pieces may take, FULL whether the memory is. `tables` are the arrays of a Pairs and of a
+    Memory, one by one: a short text, too, is a call, and a named tuple costs as much as ten arrays.
     """
     pairs, memory = Pairs(*tables[:8]), Memory(*tables[8:])
     ends = memory.ends
@@ -201,7 +204,8 @@ def encode_documents(
             else:
                 count = fill_ends(b, i, n, classes, pattern, ends)
             needed = ends[count - 1] - i + 4
-            if o + needed > len(out) or is_full(memory):
+            state[FULL] = is_full(memory)
+            if o + needed > len(out) or state[FULL]:
                 state[DOCUMENT], state[PLACE], state[NEEDED] = d, i, needed
                 return o
             o = encode_pieces(b, i, count, pairs, memory, out, o)
