@@ -66,7 +66,7 @@ def _allow(callee: Function) -> None:
         }
         overload(callee, strict=False)(calls[callee.__code__.co_argcount])
         return
-    options = _options(callee) | {"forceinline": callee.__name__.startswith("_")}
+    options: Any = _options(callee) | {"forceinline": callee.__name__.startswith("_")}
     overload(callee, jit_options=options, strict=False)(lambda *args: callee)
 
 

@@ -4,7 +4,7 @@ Text repeats itself, so nearly every piece was met before, and encoding is looki
 bytes is two words, the bytes and their number, and its row in the table is 32 bytes: those two words and up
 to three ids with their number, written out whether they are three or not, which costs less than asking. Two
 rows share a line of the processor's cache. Two passes over some sixty pieces: the first asks the memory for
-all their lines, the second reads them. A piece of up to 255 bytes is its hash and is compared byte by byte;
+all their lines, the second reads them. A piece of up to 2,047 bytes is its hash and is compared byte by byte;
 longer ones are not remembered.
 
     row of a short piece    bytes 0-7 | bytes 8-14 and length | id 0, id 1        | id 2, number of ids
@@ -48,7 +48,10 @@ UNSPLIT = -1  # instead of a pattern: each document is one piece
 
 FIRST_ROWS, MOST_ROWS = 1 << 14, 1 << 20  # 512 kB and 32 MB
 KEPT_IDS, KEPT_BYTES = 1 << 21, 1 << 23
-KEYED, KEPT = 15, 255  # bytes: the longest piece with a key of two words, and the longest that is remembered
+KEYED, KEPT = (
+    15,
+    2_047,
+)  # bytes: the longest piece with a key of two words, and the longest that is remembered
 LINE = 64  # bytes of the processor's cache that come together
 
 
@@ -175,8 +178,8 @@ ZERO, ONE, TWO, THREE, FOUR = (np.uint64(n) for n in range(5))
 HALF = np.uint64(32)  # where a row's number of ids begins
 LENGTH = np.uint64(56)  # where the length of a short piece begins
 LONG = np.uint64(0xFF << 56)  # in its place: a long piece
-KIND = np.uint64(48)  # where the length of a long piece begins, of which 48 bits say where its bytes are
-PLACES = np.uint64((1 << 48) - 1)
+KIND = np.uint64(40)  # where the length of a long piece begins, of which 40 bits say where its bytes are
+PLACES = np.uint64((1 << 40) - 1)
 MIX1, MIX2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 LOW = np.array([(1 << 8 * min(n, 8)) - 1 for n in range(16)], np.uint64)
 HIGH = np.array([(1 << 8 * max(n - 8, 0)) - 1 for n in range(16)], np.uint64)
@@ -280,7 +283,7 @@ def encode_pieces(b: Any, i: int, count: int, pairs: Any, memory: Any, out: Any,
 
 
 def long_row(b: Any, i: int, e: int, low: Any, high: Any, row: Any, memory: Any) -> Any:
-    """The row of a piece of 16 to 255 bytes, or the free one where it belongs."""
+    """The row of a piece of 16 to KEPT bytes, or the free one where it belongs."""
     rows, last = memory.rows, np.uint64(len(memory.rows) - 1)
     while rows[row + ONE] != ZERO:
         found = rows[row + ONE]
