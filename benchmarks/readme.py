@@ -44,6 +44,10 @@ class Labels:
     note: str  # {machine} {date} {exam}
     scalars: str  # {eager} {eager_off} {replay} {torch} {gpt}, of the autograd floor
     scalars_note: str  # {machine} {date} {n}
+    ratios_head: tuple[str, str, str]
+    ratios: dict[str, str]  # claim of the tokenizer floor: what it is about
+    behind: str
+    ratios_note: str  # {machine} {date} {n}
 
 
 LABELS: dict[Language, Labels] = {
@@ -79,6 +83,27 @@ LABELS: dict[Language, Labels] = {
         "**{gpt:.1f} s**.",
         scalars_note="CPU time in one process, contenders in turns, n={n}; recording is part of the last "
         "figure only; {date}, {machine}.",
+        ratios_head=("what", "beside", "times as fast"),
+        ratios={
+            "encode-cold-vs-tiktoken": "English to an array, first time",
+            "encode-warm-vs-tiktoken": "English to an array, pieces known",
+            "encode-cold-vs-tiktoken.multilingual": "many languages, first time",
+            "encode-warm-vs-tiktoken.multilingual": "many languages, pieces known",
+            "encode-english-vs-gigatoken.cold": "English, first time",
+            "encode-english-vs-gigatoken": "English, pieces known",
+            "encode-multilingual-vs-gigatoken.cold": "many languages, first time",
+            "encode-multilingual-vs-gigatoken": "many languages, pieces known",
+            "encode-english-vs-gigatoken.lists": "English to Python lists",
+            "decode-array-vs-gigatoken": "an array to bytes",
+            "prompt-vs-tiktoken": "a short prompt to a list",
+            "prompt-vs-gigatoken": "a short prompt to a list",
+            "train-32k-vs-rustbpe": "training 32,000 ids",
+            "train-32k-vs-gigatoken": "training 32,000 ids",
+            "train-32k-vs-hf": "training 32,000 ids",
+        },
+        behind="{ratio} (behind)",
+        ratios_note="CPU time of one thread, contenders in turns in one process, equal ids first, medians, "
+        "n={n}; on texts that nothing was tuned on; {date}, {machine}.",
     ),
     "zh": Labels(
         took="实测：**{time}**（{what}），{machine}。",
@@ -110,6 +135,27 @@ LABELS: dict[Language, Labels] = {
         "也是同一网络用 PyTorch 张量的 **{torch:.1f}** 倍。由 4,192 个标量组成的 GPT 训练 1,000 步用 "
         "**{gpt:.1f} 秒**。",
         scalars_note="同一进程内轮流测量的 CPU 时间，n={n}；只有最后一项包含记录的时间；{date}，{machine}。",
+        ratios_head=("做什么", "对比", "速度倍数"),
+        ratios={
+            "encode-cold-vs-tiktoken": "英文编码为数组，第一次",
+            "encode-warm-vs-tiktoken": "英文编码为数组，片段已见过",
+            "encode-cold-vs-tiktoken.multilingual": "多语言，第一次",
+            "encode-warm-vs-tiktoken.multilingual": "多语言，片段已见过",
+            "encode-english-vs-gigatoken.cold": "英文，第一次",
+            "encode-english-vs-gigatoken": "英文，片段已见过",
+            "encode-multilingual-vs-gigatoken.cold": "多语言，第一次",
+            "encode-multilingual-vs-gigatoken": "多语言，片段已见过",
+            "encode-english-vs-gigatoken.lists": "英文编码为 Python 列表",
+            "decode-array-vs-gigatoken": "数组解码为字节",
+            "prompt-vs-tiktoken": "一条短提示编码为列表",
+            "prompt-vs-gigatoken": "一条短提示编码为列表",
+            "train-32k-vs-rustbpe": "训练 32,000 个 id",
+            "train-32k-vs-gigatoken": "训练 32,000 个 id",
+            "train-32k-vs-hf": "训练 32,000 个 id",
+        },
+        behind="{ratio}（落后）",
+        ratios_note="单线程 CPU 时间，同一进程内轮流测量，先确认 id 相同，取中位数，n={n}；"
+        "所用文本没有参与过调优；{date}，{machine}。",
     ),
 }
 
@@ -157,6 +203,23 @@ def scalars_block(found: list[Result], say: Labels) -> str:
     return "\n\n".join([say.scalars.format(**ratios, gpt=gpt.ours), note])
 
 
+def ratios_block(found: list[Result], say: Labels) -> str:
+    """How fast the tokenizer is beside each peer, also where the peer is ahead."""
+    result = found[0]
+    claims = [claim for id in say.ratios if (claim := result.claim(id)) and claim.ratio is not None]
+    rows = []
+    for claim in claims:
+        ratio = f"{claim.ratio:.2f}" if claim.ratio < 10 else f"{claim.ratio:.0f}"
+        told = f"**{ratio}**" if claim.ratio >= 1 else say.behind.format(ratio=ratio)
+        rows.append(f"| {say.ratios[claim.id]} | {claim.peer} | {told} |")
+    if not rows:
+        return ""
+    counts = sorted({claim.n for claim in claims if claim.n})
+    n = ", ".join(map(str, counts))
+    note = say.ratios_note.format(n=n, date=result.date, machine=result.machine)
+    return "\n".join([f"| {' | '.join(say.ratios_head)} |", "|---|---|---|", *rows, "", note])
+
+
 def cell(result: Result, skill: str, wording: str) -> str:
     """A score as `97.3 % [94.8, 98.6] n=300`."""
     claim = result.claim(f"{skill}.{wording}")
@@ -174,6 +237,8 @@ BLOCKS: dict[str, tuple[str, Tell]] = {  # name: the benchmark, and how it is to
     "time": ("zero-to-chat", time_block),
     "scores": ("zero-to-chat", scores_block),
     "scalars": ("autograd", scalars_block),
+    "encoding": ("tokenizer", ratios_block),
+    "tokenizer-training": ("tokenizer-train", ratios_block),
 }
 
 

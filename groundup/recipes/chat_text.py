@@ -32,6 +32,7 @@ from groundup.tokenizer import patterns
 from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.tokenizer.chat import SPECIALS
 from groundup.tokenizer.load import load as load_tokenizer
+from groundup.tokenizer.train import train
 
 if TYPE_CHECKING:
     from groundup.recipes.zero_to_chat import ZeroToChat
@@ -120,7 +121,7 @@ def tokenizer(recipe: ZeroToChat, run: RunDir, text: Stage) -> tuple[Stage, Byte
             words=words(text),
         )
         said = [message.text for example in chats for message in example.conversation]
-        trained = BytePairTokenizer.train(
+        trained = train(
             [*sample, *said],
             vocab_size=recipe.tokenizer.vocab_size,
             pattern=patterns.DIGITS,

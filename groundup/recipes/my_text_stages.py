@@ -22,10 +22,11 @@ from groundup.recipes.my_text_plan import Plan, TextFacts, complete
 from groundup.recipes.my_text_report import report
 from groundup.recipes.own_text import look_through, side, tokenize
 from groundup.recipes.pretrain_stages import BOS
-from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.tokenizer.chars import CharTokenizer
 from groundup.tokenizer.load import load as load_tokenizer
+from groundup.tokenizer.patterns import GPT2
 from groundup.tokenizer.protocol import Tokenizer
+from groundup.tokenizer.train import train
 
 TOKENIZER_TEXT = 4_000_000  # characters are enough to count pairs in; more text gives nearly the same merges
 SAMPLE_TEXT = 200_000  # characters to measure with: how long a token is, and what encoding costs
@@ -59,7 +60,7 @@ def train_tokenizer(recipe: MyText, run_dir: RunDir, found: Survey) -> tuple[Sta
         else:
             share = min(1.0, TOKENIZER_TEXT / found.train)
             texts = (text.text for text in side(recipe.data, found, "train", use=share))
-            trained = BytePairTokenizer.train(texts, vocab_size=vocab_size, specials=specials)
+            trained = train(texts, vocab_size=vocab_size, pattern=GPT2, specials=specials)
         trained.save(stage.dir / "tokenizer.json")
         stage.finish(vocab_size=trained.vocab_size, fingerprint=trained.fingerprint)
     return stage, load_tokenizer(stage.dir)

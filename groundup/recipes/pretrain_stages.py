@@ -36,10 +36,11 @@ from groundup.models.transformer import Transformer, TransformerConfig
 from groundup.recipes.memory_estimate import memory_there, refuse, training_need
 from groundup.recipes.report_data import CHARTS, duration
 from groundup.recipes.report_png import draw_curves
-from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.tokenizer.chars import CharTokenizer
 from groundup.tokenizer.load import load as load_tokenizer
+from groundup.tokenizer.patterns import GPT2
 from groundup.tokenizer.protocol import Tokenizer
+from groundup.tokenizer.train import train as train_byte_pairs
 from groundup.train.fit import fit
 from groundup.train.metrics import curve
 from groundup.train.objective import cross_entropy
@@ -149,7 +150,7 @@ def make_tokenizer(config: TokenizerConfig, texts: Iterable[str], *, specials: S
     """The tokenizer that was trained before, if one is named, else byte pairs of these texts."""
     if config.path is not None:
         return load_tokenizer(config.path)
-    return BytePairTokenizer.train(texts, vocab_size=config.vocab_size, specials=specials)
+    return train_byte_pairs(texts, vocab_size=config.vocab_size, pattern=GPT2, specials=specials)
 
 
 def tokenize(run_dir: RunDir, text: Text, tokenizer: Tokenizer, tokenizer_stage: Stage) -> Stage:

@@ -24,6 +24,7 @@ from groundup.base.files import cache_dir
 from groundup.tokenizer.fast_words import in_llvm
 
 Function = Callable[..., Any]
+ALLOCATORS = {"arange", "empty", "full", "ones", "zeros"}  # of NumPy
 
 
 def has_numba() -> bool:
@@ -46,7 +47,7 @@ def compiled(entry: Function, *callees: Function) -> Function:
     before = config.CACHE_DIR
     config.CACHE_DIR = str(cache_folder((entry, *callees), before or None))
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(entry)
+        return numba.njit(cache=True, **_options(entry))(entry)
     finally:
         config.CACHE_DIR = before
 
@@ -65,8 +66,18 @@ def _allow(callee: Function) -> None:
         }
         overload(callee, strict=False)(calls[callee.__code__.co_argcount])
         return
-    options: Any = {"nogil": True, "error_model": "numpy", "forceinline": callee.__name__.startswith("_")}
+    options: Any = _options(callee) | {"forceinline": callee.__name__.startswith("_")}
     overload(callee, jit_options=options, strict=False)(lambda *args: callee)
+
+
+def _options(function: Function) -> dict[str, Any]:
+    """How Numba compiles a function.
+
+    It would count the references of every array at every call, a thousand cycles for the twenty arrays of the
+    encoder. Only a function that makes arrays needs that; those of a caller outlive the call anyway.
+    """
+    makes_arrays = not ALLOCATORS.isdisjoint(function.__code__.co_names)
+    return {"nogil": True, "error_model": "numpy", "_nrt": makes_arrays}
 
 
 @functools.cache

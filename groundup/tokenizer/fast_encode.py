@@ -3,18 +3,20 @@
 Text repeats itself, so nearly every piece was met before, and encoding is looking up. A piece of up to 15
 bytes is two words, the bytes and their number, and its row in the table is 32 bytes: those two words and up
 to three ids with their number, written out whether they are three or not, which costs less than asking. Two
-rows share a line of the processor's cache. Two passes over some hundred pieces: the first asks the memory for
-all their lines, the second reads them. Pieces of 16 to 255 bytes have a table of their own, longer ones none.
+rows share a line of the processor's cache. Two passes over some sixty pieces: the first asks the memory for
+all their lines, the second reads them. A piece of up to 2,047 bytes is its hash and is compared byte by byte;
+longer ones are not remembered.
 
-    row of a short piece    bytes 0-7 | bytes 8-14 and length | id 0, id 1 | id 2, number of ids
+    row of a short piece    bytes 0-7 | bytes 8-14 and length | id 0, id 1        | id 2, number of ids
     more than three ids     ...                               | where in kept_ids | 0, number of ids
-    row of a long piece     hash | where in kept_bytes, length | where in kept_ids | number of ids
+    row of a long piece     hash | length and where its bytes | as above
 
-Memory is bounded: a new piece takes the place of an old one, and when what is kept beside the tables is full,
-all is forgotten. What is remembered never changes an id, only when it is known.
+The table begins small, so that little text stays in the caches near the processor, and grows with what it
+holds. Memory is bounded: when all is full, all is forgotten. What is remembered never changes an id, only
+when it is known.
 
 Threads share an Encoder: each borrows a memory of its own, and the compiled code runs without the interpreter
-lock. 64 MB a thread, of which the operating system gives what is used.
+lock. 48 MB a thread at most.
 
 Letters: N bytes, D documents, T ids.
 Next:    fast_decode.py.
@@ -24,6 +26,7 @@ Next:    fast_decode.py.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,23 +43,26 @@ GROUP = (
     1 << 20
 )  # bytes that one task of a thread encodes: long enough to be worth its start, short enough to share
 ROOM = 1 << 18  # ids that a call may write before they are copied away
-PIECES = 512  # looked up together: their keys fit the first-level cache beside the text
+PIECES = 128  # looked up together, at most: some eighty lines of memory are on their way at once
 UNSPLIT = -1  # instead of a pattern: each document is one piece
 
-SHORT_ROWS, LONG_ROWS = 1 << 20, 1 << 17  # 32 MB and 4 MB
+FIRST_ROWS, MOST_ROWS = 1 << 14, 1 << 20  # 512 kB and 32 MB
 KEPT_IDS, KEPT_BYTES = 1 << 21, 1 << 23
-KEYED, KEPT = 15, 255  # bytes: the longest piece with a key of two words, and the longest that is remembered
+KEYED, KEPT = (
+    15,
+    2_047,
+)  # bytes: the longest piece with a key of two words, and the longest that is remembered
+LINE = 64  # bytes of the processor's cache that come together
 
 
 class Memory(NamedTuple):
     """What one thread remembers, and its scratch."""
 
-    short: np.ndarray  # uint64, 4 words a row
-    long: np.ndarray  # uint64, 4 words a row
+    rows: np.ndarray  # uint64, 4 words a row; a row is free if its second word is 0
     kept_ids: np.ndarray  # uint32
     kept_bytes: np.ndarray  # uint8
-    used: np.ndarray  # int64 [2]: of kept_ids, of kept_bytes
-    keys: np.ndarray  # uint64 [3, PIECES]: two words and the slot of each piece
+    used: np.ndarray  # int64 [3]: of rows, of kept_ids, of kept_bytes
+    keys: np.ndarray  # uint64 [4 * PIECES]: two words and the place in `rows` of each piece
     ends: np.ndarray  # int64 [PIECES]
     symbols: np.ndarray  # uint32 [SHORT]
     ranks: np.ndarray  # uint32 [SHORT]
@@ -64,16 +70,22 @@ class Memory(NamedTuple):
 
 def new_memory() -> Memory:
     return Memory(
-        short=np.zeros(4 * SHORT_ROWS, np.uint64),
-        long=np.zeros(4 * LONG_ROWS, np.uint64),
+        rows=empty_rows(FIRST_ROWS),
         kept_ids=np.empty(KEPT_IDS, np.uint32),
         kept_bytes=np.empty(KEPT_BYTES, np.uint8),
-        used=np.zeros(2, np.int64),
-        keys=np.empty((3, PIECES), np.uint64),
+        used=np.zeros(3, np.int64),
+        keys=np.empty(4 * PIECES, np.uint64),
         ends=np.empty(PIECES, np.int64),
         symbols=np.empty(SHORT, np.uint32),
         ranks=np.empty(SHORT, np.uint32),
     )
+
+
+def empty_rows(n: int) -> np.ndarray:
+    """So many rows of 0, none of them across the border of two lines of the cache."""
+    words = np.zeros(4 * n + LINE // 8, np.uint64)
+    begin = -words.ctypes.data % LINE // 8
+    return words[begin : begin + 4 * n]
 
 
 class Encoder:
@@ -83,10 +95,13 @@ class Encoder:
         self._pairs = pairs
         self._code = UNSPLIT if pattern is None else CODES[pattern]
         self._encode = compiled(*COMPILED)
+        self._grow = compiled(copy_rows)
         self._memories: list[tuple[Memory, np.ndarray]] = []  # not in use now
 
     def documents(self, texts: Sequence[bytes], *, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """(ids_T, ends_D): all ids as uint32, and where each document's ids end, as int64."""
+        if len(texts) == 1:
+            return self._group(texts)
         groups = list(_groups(texts))
         if threads > 1 and len(groups) > 1:
             with ThreadPoolExecutor(min(threads, len(groups))) as pool:
@@ -102,14 +117,14 @@ class Encoder:
 
     def _group(self, texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
         text_N = np.frombuffer(b"".join((*texts, PADDING)), np.uint8)
-        ends_D = np.cumsum([len(text) for text in texts])
+        ends_D = np.array([*accumulate(map(len, texts))])  # np.cumsum of one number takes 5 microseconds
         id_ends_D = np.empty(len(texts), np.int64)
-        state = np.zeros(4, np.int64)
+        state = np.zeros(5, np.int64)
         memory, out = self._borrow()
         parts = []
         while True:
             count = self._encode(
-                text_N, ends_D, state, class_table(), self._code, self._pairs, memory, out, id_ends_D
+                text_N, ends_D, state, class_table(), self._code, out, id_ends_D, *self._pairs, *memory
             )
             parts.append(out[:count].copy())
             if state[DOCUMENT] == len(texts):
@@ -117,8 +132,20 @@ class Encoder:
             state[WRITTEN] += count
             if state[NEEDED] > len(out):
                 out = np.empty(state[NEEDED], np.uint32)
+            if state[FULL]:
+                memory = self._with_room(memory)
         self._memories.append((memory, out if len(out) == ROOM else np.empty(ROOM, np.uint32)))
         return (parts[0] if len(parts) == 1 else np.concatenate(parts)), id_ends_D
+
+    def _with_room(self, memory: Memory) -> Memory:
+        """The memory with four times the rows; one that knows nothing if it may not grow or need not."""
+        n_rows, used = len(memory.rows) // 4, memory.used
+        if 2 * (used[OF_ROWS] + PIECES) > n_rows and n_rows < MOST_ROWS:
+            larger = memory._replace(rows=empty_rows(4 * n_rows))
+            self._grow(memory.rows, larger.rows)
+            return larger
+        used[:] = 0
+        return memory._replace(rows=empty_rows(n_rows))
 
     def _borrow(self) -> tuple[Memory, np.ndarray]:
         try:
@@ -145,158 +172,170 @@ def _groups(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 # ---- Compiled ------------------------------------------------------------------------------------
 
-DOCUMENT, PLACE, WRITTEN, NEEDED = range(4)  # of `state`
-BYTE = np.uint64(8)
-COUNT = np.uint64(32)  # where a row's number of ids begins
-LENGTH = np.uint64(56)  # where a key's length begins
+DOCUMENT, PLACE, WRITTEN, NEEDED, FULL = range(5)  # of `state`
+OF_ROWS, OF_IDS, OF_BYTES = range(3)  # of `used`
+ZERO, ONE, TWO, THREE, FOUR = (np.uint64(n) for n in range(5))
+HALF = np.uint64(32)  # where a row's number of ids begins
+LENGTH = np.uint64(56)  # where the length of a short piece begins
+LONG = np.uint64(0xFF << 56)  # in its place: a long piece
+KIND = np.uint64(40)  # where the length of a long piece begins, of which 40 bits say where its bytes are
+PLACES = np.uint64((1 << 40) - 1)
 MIX1, MIX2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 LOW = np.array([(1 << 8 * min(n, 8)) - 1 for n in range(16)], np.uint64)
 HIGH = np.array([(1 << 8 * max(n - 8, 0)) - 1 for n in range(16)], np.uint64)
-LOW32 = np.uint64(0xFFFFFFFF)
 
 
 def encode_documents(
-    b: Any,
-    ends_D: Any,
-    state: Any,
-    classes: Any,
-    pattern: int,
-    pairs: Any,
-    memory: Any,
-    out: Any,
-    id_ends_D: Any,
+    b: Any, ends_D: Any, state: Any, classes: Any, pattern: int, out: Any, id_ends_D: Any, *tables: Any
 ) -> int:
-    """Encode from where `state` says, until all is done or `out` is full; returns how many ids are in `out`.
+    """Encode from where `state` says, until all is done or room is short; returns how many ids are in `out`.
 
     Call it again, with WRITTEN raised by that, until DOCUMENT is the number of documents. NEEDED is the room
-    that the next pieces may take.
+    that the next pieces may take, FULL whether the memory is. `tables` are the arrays of a Pairs and of a
+    Memory, one by one: a short text, too, is a call, and a named tuple costs as much as ten arrays.
     """
+    pairs, memory = Pairs(*tables[:8]), Memory(*tables[8:])
+    ends = memory.ends
     o = 0
     d, i = state[DOCUMENT], state[PLACE]
     while d < len(ends_D):
         n = ends_D[d]
         while i < n:
             if pattern == UNSPLIT:
-                memory.ends[0] = n
+                ends[0] = n
                 count = 1
             else:
-                count = fill_ends(b, i, n, classes, pattern, memory.ends)
-            needed = memory.ends[count - 1] - i + 4
-            if o + needed > len(out):
+                count = fill_ends(b, i, n, classes, pattern, ends)
+            needed = ends[count - 1] - i + 4
+            state[FULL] = is_full(memory)
+            if o + needed > len(out) or state[FULL]:
                 state[DOCUMENT], state[PLACE], state[NEEDED] = d, i, needed
                 return o
             o = encode_pieces(b, i, count, pairs, memory, out, o)
-            i = memory.ends[count - 1]
+            i = ends[count - 1]
         id_ends_D[d] = state[WRITTEN] + o
         d += 1
     state[DOCUMENT], state[PLACE] = d, i
     return o
 
 
+def is_full(memory: Any) -> bool:
+    """Whether the next pieces could fill more than half of the rows, or what is kept beside them."""
+    used = memory.used
+    return (
+        2 * (used[OF_ROWS] + PIECES) > len(memory.rows) // 4
+        or used[OF_IDS] + PIECES * KEPT > len(memory.kept_ids)
+        or used[OF_BYTES] + PIECES * KEPT > len(memory.kept_bytes)
+    )
+
+
 def encode_pieces(b: Any, i: int, count: int, pairs: Any, memory: Any, out: Any, o: int) -> int:
     """Write the ids of `count` pieces from i on; returns the place after them."""
-    keys, ends, short = memory.keys, memory.ends, memory.short
-    buckets = np.uint64(len(short) // 8 - 1)
+    rows, keys, ends, kept_ids = memory.rows, memory.keys, memory.ends, memory.kept_ids
+    last = np.uint64(len(rows) - 1)
     start = i
+    key = ZERO
     for p in range(count):
         end = ends[p]
         n = end - start
         if n <= KEYED:
             low = load8(b, start) & LOW[n]
             high = load8(b, start + 8) & HIGH[n] | np.uint64(n) << LENGTH
-            slot = (((low ^ high * MIX2) * MIX1) >> np.uint64(32) & buckets) << np.uint64(3)
-            keys[0, p], keys[1, p], keys[2, p] = low, high, slot
-            fetch_soon(short, slot)
-        elif n <= KEPT:
-            keys[0, p] = _hash(b, start, end)
-            fetch_soon(memory.long, keys[0, p] & np.uint64(len(memory.long) // 4 - 1) << np.uint64(2))
+        else:
+            low, high = ZERO, LONG
+            if n <= KEPT:
+                low, high = _hash(b, start, end), LONG | np.uint64(n) << KIND
+        row = ((low ^ high * MIX2) * MIX1) >> HALF << TWO & last
+        keys[key], keys[key + ONE], keys[key + TWO] = low, high, row
+        fetch_soon(rows, row)
+        key += FOUR
         start = end
     start = i
+    key = ZERO
     for p in range(count):
         end = ends[p]
-        if end - start <= KEYED:
-            low, high, row = keys[0, p], keys[1, p], keys[2, p]
-            if short[row] != low or short[row + np.uint64(1)] != high:
-                row += np.uint64(4)
-                if short[row] != low or short[row + np.uint64(1)] != high:
-                    before = o
-                    o = piece_ids(b, start, end, pairs, memory.symbols, memory.ranks, out, o)
-                    _remember_short(memory, low, high, row - np.uint64(4), out, before, o)
-                    start = end
-                    continue
-            first, rest = short[row + np.uint64(2)], short[row + np.uint64(3)]
-            n_ids = np.int64(rest >> COUNT)
-            if n_ids <= 3:
-                out[o] = np.uint32(first & LOW32)
-                out[o + 1] = np.uint32(first >> COUNT)
-                out[o + 2] = np.uint32(rest & LOW32)
-            else:
-                kept = np.int64(first)
-                for k in range(n_ids):
-                    out[o + k] = memory.kept_ids[kept + k]
-            o += n_ids
-        elif end - start <= KEPT:
-            o = _long_ids(b, start, end, keys[0, p], pairs, memory, out, o)
+        low, high, row = keys[key], keys[key + ONE], keys[key + TWO]
+        key += FOUR
+        if high < LONG:
+            while (rows[row] != low or rows[row + ONE] != high) and rows[row + ONE] != ZERO:
+                row = row + FOUR & last
+        elif high > LONG:
+            row = long_row(b, start, end, low, high, row, memory)
         else:
             o = piece_ids(b, start, end, pairs, memory.symbols, memory.ranks, out, o)
+            start = end
+            continue
+        if rows[row + ONE] == ZERO:
+            o = learn(b, start, end, low, high, row, pairs, memory, out, o)
+        else:
+            first, rest = rows[row + TWO], rows[row + THREE]
+            n_ids = np.int64(rest >> HALF)
+            if n_ids <= 3:
+                out[o] = np.uint32(first)
+                out[o + 1] = np.uint32(first >> HALF)
+                out[o + 2] = np.uint32(rest)
+            else:
+                for k in range(n_ids):
+                    out[o + k] = kept_ids[np.int64(first) + k]
+            o += n_ids
         start = end
     return o
 
 
-def _remember_short(memory: Any, low: Any, high: Any, row: Any, out: Any, before: int, o: int) -> None:
-    """Put a piece into the first row of its bucket, what was there into the second."""
-    short, n_ids = memory.short, o - before
-    first, rest = np.uint64(0), np.uint64(n_ids) << COUNT
-    if n_ids <= 3:
-        first = np.uint64(out[before])
-        if n_ids > 1:
-            first |= np.uint64(out[before + 1]) << COUNT
-        if n_ids > 2:
-            rest |= np.uint64(out[before + 2])
-    else:
-        if memory.used[0] + n_ids > len(memory.kept_ids):
-            _forget(memory)
-        first = np.uint64(memory.used[0])
-        for k in range(n_ids):
-            memory.kept_ids[memory.used[0] + k] = out[before + k]
-        memory.used[0] += n_ids
-    for k in range(np.uint64(4)):
-        short[row + np.uint64(4) + k] = short[row + k]
-    short[row], short[row + np.uint64(1)] = low, high
-    short[row + np.uint64(2)], short[row + np.uint64(3)] = first, rest
+def long_row(b: Any, i: int, e: int, low: Any, high: Any, row: Any, memory: Any) -> Any:
+    """The row of a piece of 16 to KEPT bytes, or the free one where it belongs."""
+    rows, last = memory.rows, np.uint64(len(memory.rows) - 1)
+    while rows[row + ONE] != ZERO:
+        found = rows[row + ONE]
+        alike = rows[row] == low and found >> KIND == high >> KIND
+        if alike and _same_bytes(b, i, e - i, memory.kept_bytes, np.int64(found & PLACES)):
+            break
+        row = row + FOUR & last
+    return row
 
 
-def _long_ids(b: Any, i: int, e: int, mixed: Any, pairs: Any, memory: Any, out: Any, o: int) -> int:
-    """The ids of a piece of 16 to 255 bytes, remembered by its hash and compared byte by byte."""
-    rows, n = memory.long, e - i
-    row = mixed & np.uint64(len(rows) // 4 - 1) << np.uint64(2)
-    where = rows[row + np.uint64(1)]
-    known = rows[row] == mixed and np.int64(where & np.uint64(KEPT)) == n
-    if known and _same_bytes(b, i, n, memory.kept_bytes, np.int64(where >> BYTE)):
-        kept, n_ids = np.int64(rows[row + np.uint64(2)]), np.int64(rows[row + np.uint64(3)])
-        for k in range(n_ids):
-            out[o + k] = memory.kept_ids[kept + k]
-        return o + n_ids
-    before = o
+def learn(
+    b: Any, i: int, e: int, low: Any, high: Any, row: Any, pairs: Any, memory: Any, out: Any, o: int
+) -> int:
+    """Work out the ids of a piece, write them, and remember them in a free row."""
+    rows, used, before = memory.rows, memory.used, o
     o = piece_ids(b, i, e, pairs, memory.symbols, memory.ranks, out, o)
     n_ids = o - before
-    if memory.used[0] + n_ids > len(memory.kept_ids) or memory.used[1] + n > len(memory.kept_bytes):
-        _forget(memory)
-    for k in range(n):
-        memory.kept_bytes[memory.used[1] + k] = b[i + k]
-    for k in range(n_ids):
-        memory.kept_ids[memory.used[0] + k] = out[before + k]
-    rows[row], rows[row + np.uint64(1)] = mixed, np.uint64(memory.used[1]) << BYTE | np.uint64(n)
-    rows[row + np.uint64(2)], rows[row + np.uint64(3)] = np.uint64(memory.used[0]), np.uint64(n_ids)
-    memory.used[0] += n_ids
-    memory.used[1] += n
+    if high >= LONG:
+        at = used[OF_BYTES]
+        for k in range(e - i):
+            memory.kept_bytes[at + k] = b[i + k]
+        used[OF_BYTES] += e - i
+        high |= np.uint64(at)
+    first, rest = np.uint64(out[before]), np.uint64(n_ids) << HALF
+    if n_ids > 3:
+        first = np.uint64(used[OF_IDS])
+        for k in range(n_ids):
+            memory.kept_ids[used[OF_IDS] + k] = out[before + k]
+        used[OF_IDS] += n_ids
+    elif n_ids > 1:
+        first |= np.uint64(out[before + 1]) << HALF
+        if n_ids > 2:
+            rest |= np.uint64(out[before + 2])
+    rows[row], rows[row + ONE] = low, high
+    rows[row + TWO], rows[row + THREE] = first, rest
+    used[OF_ROWS] += 1
     return o
 
 
-def _forget(memory: Any) -> None:
-    memory.short[:] = 0
-    memory.long[:] = 0
-    memory.used[:] = 0
+def copy_rows(old: Any, rows: Any) -> None:
+    """Put all rows of a table into a larger one that is empty."""
+    last = np.uint64(len(rows) - 1)
+    for at in range(0, len(old), 4):
+        low, high = old[at], old[at + 1]
+        if high == ZERO:
+            continue
+        key = high if high < LONG else high & ~PLACES
+        row = ((low ^ key * MIX2) * MIX1) >> HALF << TWO & last
+        while rows[row + ONE] != ZERO:
+            row = row + FOUR & last
+        for k in range(4):
+            rows[row + np.uint64(k)] = old[at + k]
 
 
 def _hash(b: Any, i: int, e: int) -> Any:
@@ -324,9 +363,9 @@ def _same_bytes(b: Any, i: int, n: int, kept: Any, at: int) -> bool:
 COMPILED: tuple[Function, ...] = (
     encode_documents,
     encode_pieces,
-    _long_ids,
-    _remember_short,
-    _forget,
+    is_full,
+    long_row,
+    learn,
     _hash,
     _same_bytes,
     load8,

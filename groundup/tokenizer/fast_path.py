@@ -16,6 +16,8 @@ from groundup.tokenizer.fast_decode import Decoder
 from groundup.tokenizer.fast_encode import GROUP, Encoder
 from groundup.tokenizer.fast_pairs import Pairs
 
+FEW = 1_000  # ids that are quicker made than looked up
+
 
 class FastPath:
     """`tokens` are the bytes of each id, None where there is no token; `pattern` is a name, or None."""
@@ -41,6 +43,8 @@ class FastPath:
     def encode(self, texts: Sequence[bytes], *, threads: int = 1) -> list[list[int]]:
         """The ids of each text as lists."""
         ids_T, ends_D = self.encoder.documents(texts, threads=threads)
+        if len(texts) == 1 and len(ids_T) < FEW:
+            return [ids_T.tolist()]
         numbers = self._numbers_V[ids_T]
         return [numbers[start:end].tolist() for start, end in pairwise([0, *ends_D.tolist()])]
 

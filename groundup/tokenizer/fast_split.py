@@ -91,12 +91,15 @@ def fill_ends(b: Any, i: int, n: int, classes: Any, pattern: int, ends: Any) -> 
     """
     count = 0
     while i < n and count < len(ends):
-        if i + WINDOW <= len(b) and count + WINDOW <= len(ends):
-            found = window_ends(b, i, n, classes, pattern, ends, count)
-            if found > 0:
-                count += found
-                i = ends[count - 1]
-                continue
+        if i + WINDOW <= len(b):
+            if count + WINDOW > len(ends) and count > 0:
+                break  # rather call again than read the rest one by one
+            if count + WINDOW <= len(ends):
+                found = window_ends(b, i, n, classes, pattern, ends, count)
+                if found > 0:
+                    count += found
+                    i = ends[count - 1]
+                    continue
         i = piece_end(b, i, n, classes, pattern)
         ends[count] = i
         count += 1

@@ -37,8 +37,8 @@ CACHED_PIECES = 1 << 18  # about 60 MB when full; the English vocabulary of a la
 # In characters. A text below SHORT_TEXT never waits: plain Python answers within a few milliseconds.
 # Compiled code is loaded once a tokenizer has encoded LOAD_AFTER in plain Python (0.3 s), or COMPILE_AFTER
 # (10 s) if it must be compiled first; once it is there, it takes all texts above FAST_TEXT (calling it costs
-# some 80 microseconds, in which plain Python encodes 400 letters).
-SHORT_TEXT, FAST_TEXT = 4_096, 512
+# some 10 microseconds, in which plain Python encodes 40 letters).
+SHORT_TEXT, FAST_TEXT = 4_096, 40
 LOAD_AFTER, COMPILE_AFTER = 500_000, 20_000_000
 
 

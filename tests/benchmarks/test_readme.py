@@ -79,6 +79,21 @@ def test_the_figures_of_the_scalars(scalars, language):
     assert readme.fill(filled, language, folder) == page  # a half says nothing
 
 
+@pytest.mark.parametrize(("language", "behind"), [("en", "0.53 (behind)"), ("zh", "0.53（落后）")])
+def test_the_figures_of_the_tokenizer_say_where_a_peer_is_ahead(tmp_path, language, behind):
+    page = "<!-- figures:encoding -->\n<!-- /figures -->\n"
+    claims = [Claim("encode-warm-vs-tiktoken", "all", "MB", 28.4, theirs=1.0, ratio=28.4, peer="t", n=7),
+              Claim("encode-english-vs-gigatoken", "all", "MB", 0.53, theirs=1.0, ratio=0.53, peer="g", n=7),
+              Claim("start-to-first-id", "cl100k", "CPU s", 0.4)]  # fmt: skip
+    assert readme.fill(page, language, tmp_path) == page
+    write(Result("tokenizer", "Some CPU", {}, "2026-01-02", tuple(claims)), tmp_path / "tokenizer.x.json")
+    filled = readme.fill(page, language, tmp_path)
+    for figure in ("| t | **28** |", f"| g | {behind} |", "n=7", "2026-01-02", "Some CPU"):
+        assert figure in filled
+    assert "start" not in filled
+    assert readme.fill(filled, language, tmp_path) == filled
+
+
 def test_check_notices_and_the_command_mends(results, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(readme, "HOME", tmp_path)
     monkeypatch.setattr(readme, "fill", lambda page, language: page.replace("old", "new"))

@@ -127,7 +127,7 @@ RUNS = {
 def test_long_runs(run):
     for name in ("cl100k", "o200k", "r50k"):
         tokenizer = published(name)
-        for times in (63, 64, 65, 255, 256, 257, 3_000):
+        for times in (63, 64, 65, 255, 2_047, 2_048, 3_000):
             data = RUNS[run] * times
             for text in (data, b"x" + data + b"x", data[:-1] + b" "):
                 assert fast(tokenizer, text) == readable_ids(name, text), (name, times)
@@ -161,19 +161,35 @@ def test_random_letters_without_a_blank():
 # ---- Memory and threads --------------------------------------------------------------------------
 
 
-def test_forgetting_changes_nothing(monkeypatch, corpus):
-    """Tables so small that rows are overwritten and all is forgotten again and again."""
+@pytest.mark.parametrize("short_of", ["rows", "ids", "bytes"])
+def test_growing_and_forgetting_change_nothing(monkeypatch, corpus, short_of):
+    """So little room that the table grows, and that all is forgotten again and again."""
     texts = [*corpus, *crafted_texts(seed=4, n=300)]
     expected = published("cl100k").encode_batch(texts)
-    for name, value in {"SHORT_ROWS": 16, "LONG_ROWS": 4, "KEPT_IDS": 600, "KEPT_BYTES": 600}.items():
+    beside = fast_encode.PIECES * fast_encode.KEPT + 60  # what the pieces of one look may take, and a little
+    limits = {
+        "rows": {"FIRST_ROWS": 512, "MOST_ROWS": 2048},
+        "ids": {"KEPT_IDS": beside},
+        "bytes": {"KEPT_BYTES": beside},
+    }
+    for name, value in limits[short_of].items():
         monkeypatch.setattr(fast_encode, name, value)
     path = published("cl100k")._path
     path.encoder.forget()
+    forgotten, grown = [], []
+    with_room = fast_encode.Encoder._with_room
+
+    def told(self, memory):
+        n_rows, result = len(memory.rows), with_room(self, memory)
+        (grown if len(result.rows) > n_rows else forgotten).append(int(result.used[0]))
+        return result
+
+    monkeypatch.setattr(fast_encode.Encoder, "_with_room", told)
     try:
-        found = path.encode([text.encode() for text in texts])
-        memory, _ = path.encoder._memories[0]
-        assert found == expected
-        assert len(memory.short) == 64 and memory.used[0] <= 600
+        for _ in range(2):
+            assert path.encode([text.encode() for text in texts]) == expected
+        assert len(forgotten) > 2 and not any(forgotten)
+        assert short_of != "rows" or (len(grown) == 1 and all(grown))
     finally:
         path.encoder.forget()
 
