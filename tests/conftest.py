@@ -20,6 +20,9 @@ import hypothesis
 import pytest
 import torch
 
+from groundup.data.fetch import kept_path, local_copy
+from groundup.data.sources import source
+
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("groundup", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("groundup")
@@ -35,6 +38,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no GPU here"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test with `needs(source)` reads a file that no package holds: without it, it cannot run."""
+    for marker in item.iter_markers("needs"):
+        wanted = source(marker.args[0])
+        if local_copy(wanted) is None and not kept_path(wanted).is_file():
+            get = f"set GROUNDUP_DATA, or run: groundup data get {wanted.name}"
+            if os.environ.get("GROUNDUP_DATA"):
+                pytest.fail(f"GROUNDUP_DATA has no {wanted.name}: {get}")
+            item.add_marker("may_skip")
+            pytest.skip(f"{wanted.name} is in no package: {get}")
 
 
 @pytest.fixture(autouse=True)

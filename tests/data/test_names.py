@@ -16,6 +16,7 @@ def written(tmp_path):
     return write
 
 
+@pytest.mark.needs("course-names")
 def test_the_course_s_split():
     names = read_names()
     assert [len(part) for part in (names.train, names.dev, names.test)] == [25_626, 3_203, 3_204]

@@ -16,6 +16,7 @@ def seeded(seed=2147483647):
     return torch.Generator().manual_seed(seed)
 
 
+@pytest.mark.needs("course-names")
 def test_the_course_s_numbers_of_examples():
     names = read_names()
     found = [len(examples(names.split(part), names.tokenizer, 3)) for part in ("train", "dev", "test")]

@@ -15,6 +15,7 @@ from groundup.models.transformer import Transformer, TransformerConfig
 PLAIN = SamplingParams(max_tokens=30)
 
 
+@pytest.mark.needs("course-names")
 def test_the_five_names_of_the_first_lecture():
     names = read_names()
     found = examples(names.train + names.dev + names.test, names.tokenizer, 1)

@@ -132,11 +132,13 @@ def course_run(steps: int) -> dict[int, float]:
     return seen
 
 
+@pytest.mark.needs("course-names")
 def test_the_lecture_s_first_loss():
     assert course_run(0)[0] == pytest.approx(3.3167, abs=1e-4)
 
 
 @pytest.mark.slow
+@pytest.mark.needs("course-names")
 def test_the_lecture_s_loss_after_ten_thousand_steps():
     """Printed to four places, on another machine with other kernels; drift stays below that."""
     seen = course_run(10_000)

@@ -61,6 +61,11 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {  # case: recipe, what differ
          "reinforce.grpo.max_tokens": 8, "reinforce.grpo.replay": 2, "reinforce.replay_conversations": 40,
          "reinforce.replay_tokens": 256, "scores.n": 4, "scores.n_addition": 4},
     ),
+    "names": (
+        "names",
+        {"data.path": Path("names.txt"), "kind": "deep-mlp", "model": {"n_hidden": 8, "n_embd": 4},
+         "fit.steps": 30, "fit.eval_every": 7, "fit.save_every": 5, "batch_size": 4},
+    ),
     "digits-from-scratch": (
         "digits-from-scratch",
         {"data.path": Path("digits.csv"), "batch_size": 16, "steps": 24, "shift": 0, "eval_every": 12,
@@ -87,6 +92,7 @@ def write_texts() -> None:
     """What the recipes read, in the current folder."""
     Path("poem.txt").write_text("The cat sat on the mat,\nthe rat sat on the hat.\n" * 60)
     Path("song.txt").write_text("The rat has a hat, the cat has a mat.\n" * 80)
+    Path("names.txt").write_text("".join(f"{a}{b}{c}\n" for a in "kmt" for b in "aeiou" for c in "lnr"))
     rng = np.random.Generator(np.random.PCG64(0))
     rows = (",".join(map(str, [*rng.integers(0, 256, 144), number % 10])) for number in range(200))
     Path("digits.csv").write_text("\n".join(rows) + "\n")

@@ -105,6 +105,7 @@ def test_settings_that_do_not_fit(preset, changes, error, says, path, tmp_path):
         ran(job(preset, path, **changes), tmp_path / "run")
 
 
+@pytest.mark.needs("course-names")
 def test_the_first_losses_are_the_lecture_s(tmp_path):
     """The course's names, weights and first batch."""
     for preset, first in (("names-batchnorm", 3.3239), ("names-mlp", 3.3179), ("names-deep-mlp", 3.2870)):
