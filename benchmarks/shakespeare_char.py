@@ -57,7 +57,7 @@ PEER = "nanoGPT, its README's recipe for a CPU"
 
 SAME_SHAPE = f"""
 recipe = "pretrain"
-batch_size = 6
+batch_size = 12
 [tokenizer]
 kind = "chars"
 [model]
@@ -75,8 +75,6 @@ init_std = 0.02
 zero_init_out = false
 [fit]
 steps = {SHAPE_STEPS}
-accumulate = 2
-workers = 2
 [optim]
 kind = "adamw"
 lr = 1e-3
