@@ -24,7 +24,8 @@ Next:    fast_decode.py.
 # mypy: disable-error-code="assignment,arg-type,return-value"
 # In compiled code np.int64 and np.uint64 are what int is elsewhere.
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -105,15 +106,8 @@ class Encoder:
         groups = list(_groups(texts))
         if threads > 1 and len(groups) > 1:
             with ThreadPoolExecutor(min(threads, len(groups))) as pool:
-                done = list(pool.map(self._group, groups))
-        else:
-            done = [self._group(group) for group in groups]
-        if len(done) == 1:
-            return done[0]
-        starts = np.cumsum([0, *(len(ids) for ids, _ in done)])
-        ends = [ends + start for (_, ends), start in zip(done, starts, strict=False)]
-        none: tuple[list[np.ndarray], list[np.ndarray]] = ([np.empty(0, np.uint32)], [np.empty(0, np.int64)])
-        return np.concatenate([ids for ids, _ in done] or none[0]), np.concatenate(ends or none[1])
+                return _joined(list(pool.map(self._group, groups)), pool.map)
+        return _joined([self._group(group) for group in groups], map)
 
     def _group(self, texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
         text_N = np.frombuffer(b"".join((*texts, PADDING)), np.uint8)
@@ -156,6 +150,23 @@ class Encoder:
     def forget(self) -> None:
         """Drop what was remembered, and give its memory back: the next call is as the first."""
         self._memories.clear()
+
+
+def _joined(
+    done: Sequence[tuple[np.ndarray, np.ndarray]], share: Callable[..., Iterable[None]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ids and ends of all groups as one. `share` is a `map`: copying is a tenth of the work, too."""
+    if len(done) == 1:
+        return done[0]
+    starts = np.cumsum([0, *(len(ids) for ids, _ in done)])
+    ids_T = np.empty(starts[-1], np.uint32)
+
+    def copy(start: int, part: tuple[np.ndarray, np.ndarray]) -> None:
+        ids_T[start : start + len(part[0])] = part[0]
+
+    deque(share(copy, starts, done), maxlen=0)
+    ends = [ends + start for (_, ends), start in zip(done, starts, strict=False)]
+    return ids_T, np.concatenate(ends or [np.empty(0, np.int64)])
 
 
 def _groups(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
