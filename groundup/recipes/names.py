@@ -202,7 +202,9 @@ def report(recipe: NamesJob, run_dir: RunDir, trained: Stage) -> str:
         }
         write_json(stage.dir / "summary.json", summary)
         found_in = trained.dir / trained.record["best"]
-        checkpoint.copy(found_in, run_dir.path / "model", extra={"loss": losses}, training=False)
+        checkpoint.copy(
+            found_in, run_dir.path / "model", extra={"loss": losses, "writes": "items"}, training=False
+        )
         stage.finish(summary=summary)
     return in_words(run_dir, stage.record["summary"])
 

@@ -8,9 +8,9 @@ import pytest
 import torch.nn.functional as F
 
 from groundup.base.config import to_dict
-from groundup.base.errors import ConfigError, DataError, TokenizerError
+from groundup.base.errors import ConfigError, DataError, TokenizerError, UserError
 from groundup.base.rundir import RunDir
-from groundup.cli import compare, run
+from groundup.cli import compare, generate, run
 from groundup.data.names import read_names
 from groundup.data.windows import examples, padded
 from groundup.models.bengio_mlp import BengioMLP, BengioMLPConfig
@@ -58,6 +58,21 @@ def test_every_preset_trains_scores_and_writes_names(preset, path, tmp_path):
     assert again.mean == pytest.approx(found["loss"]["dev"]["value"])
     assert found["loss"]["dev"]["low"] < again.mean < found["loss"]["dev"]["high"]
     assert len(found["samples"]) == 20
+
+
+@pytest.mark.parametrize("preset", ["names-bigram-counts", "names-mlp", "names-gru", "names-transformer"])
+def test_generate_writes_names(preset, path, tmp_path, capsys):
+    ran(job(preset, path), tmp_path / "run")
+    words = [str(tmp_path / "run"), "--prompt", "ab", "--count", "5", "--seed", "1"]
+    assert generate.main(words) == 0
+    written = capsys.readouterr().out.splitlines()
+    assert len(written) == 5 and all(name.startswith("ab") for name in written)
+    assert generate.main([*words[:-1], "2"]) == 0
+    assert capsys.readouterr().out.splitlines() != written
+    with pytest.raises(TokenizerError, match="'Z'"):
+        generate.main([*words[:2], "Z"])
+    with pytest.raises(UserError, match="--count 0"):
+        generate.main([*words[:4], "0"])
 
 
 def test_the_test_split_is_read_only_when_asked(path, tmp_path):
