@@ -17,6 +17,7 @@ from groundup.models.bengio_mlp import BengioMLP, BengioMLPConfig
 from groundup.models.transformer import Transformer, TransformerConfig
 from groundup.recipes.names_scores import nats
 from groundup.train.fit import FitConfig
+from groundup.train.schedule import ScheduleConfig
 from groundup.weights import checkpoint
 
 SHORT = {"n_layer": 1, "n_head": 1, "n_embd": 8, "context_len": 4}
@@ -129,6 +130,22 @@ def test_the_first_losses_are_the_lecture_s(tmp_path):
         ran(recipe, tmp_path / preset)
         events = [json.loads(line) for line in (tmp_path / preset / "events.jsonl").read_text().splitlines()]
         assert next(e["loss"] for e in events if e["kind"] == "train") == pytest.approx(first, abs=6e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.needs("course-names")
+@pytest.mark.parametrize(
+    ("preset", "printed"),
+    [("names-batchnorm", 2.0322), ("names-wavenet", 2.0576)],
+)
+def test_after_ten_thousand_steps_the_loss_is_still_the_lecture_s(preset, printed, tmp_path):
+    """By the preset itself: its weights, batches and gradients by hand. The notebooks print four places."""
+    recipe = job(preset, None)
+    fit = FitConfig(steps=10_001, clip_norm=0.0, log_every=10_001)
+    ran(dataclasses.replace(recipe, fit=fit, schedule=ScheduleConfig("constant")), tmp_path / preset)
+    events = [json.loads(line) for line in (tmp_path / preset / "events.jsonl").read_text().splitlines()]
+    last = [e for e in events if e["kind"] == "train"][-1]
+    assert last["step"] == 10_001 and last["loss"] == pytest.approx(printed, abs=1e-4)
 
 
 def test_runs_are_compared(path, tmp_path, capsys):
