@@ -108,8 +108,8 @@ EXERCISES = (
     ),
     Exercise(
         "layer_norm",
-        "Each place with mean 0 and variance 1 (over C, 1e-5 added) across its channels; then times the gain, "
-        "plus the bias.",
+        "Each place with mean 0 and variance 1 (over C, 1e-5 added) across its channels; then times the "
+        "gain, plus the bias.",
         layer_norm,
         _norm_cases,
         atol=1e-5,
@@ -124,8 +124,8 @@ EXERCISES = (
     ),
     Exercise(
         "residual_scale",
-        "By what to multiply what each of n independent layers of deviation 1 adds to the residual stream, so "
-        "that the sum has deviation 1.",
+        "By what to multiply what each of n independent layers of deviation 1 adds to the residual stream, "
+        "so that the sum has deviation 1.",
         residual_scale,
         _residual_cases,
     ),
