@@ -1,7 +1,9 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 
-from groundup.base.errors import DataError
+from groundup.base.errors import ConfigError, DataError
 from groundup.base.log import EventLog
 from groundup.data.batches import Batch
 from groundup.data.windows import Drawn
@@ -10,7 +12,7 @@ from groundup.models.bigram import Bigram, BigramConfig
 from groundup.models.wavenet import WaveNet, WaveNetConfig
 from groundup.tokenizer.chars import CharTokenizer
 from groundup.train.by_hand import objective_for
-from groundup.train.fit import FitConfig, accumulate, fit
+from groundup.train.fit import FitConfig, accumulate, fit, workers
 from groundup.train.objective import cross_entropy
 from groundup.train.optim import OptimConfig
 from groundup.train.schedule import ScheduleConfig
@@ -125,6 +127,14 @@ def test_a_batch_of_one_row_has_no_deviation():
     batch = Batch(torch.zeros(1, 4, dtype=torch.long), torch.zeros(1, 1, dtype=torch.long))
     with pytest.raises(DataError, match="batch_size to 2 or"):
         gradient(model, batch, objective_for(model))
+
+
+def test_several_workers_would_race_for_the_running_statistics():
+    for kind, refused in (("batchnorm", True), ("mlp", False)):
+        config = FitConfig(1, accumulate=2, workers=2)
+        with pytest.raises(ConfigError, match="BatchNorm") if refused else nullcontext():
+            with workers(network(kind), config):
+                pass
 
 
 def test_other_models_are_left_to_autograd():
