@@ -200,6 +200,9 @@ assert torch.equal(logits_VV, F.embedding(torch.arange(V), weight_VV))
 # 3. Choose the smoothing of the trigram by dev, then look at test, once.
 #
 # Try before you read on. The answers are one loop over the library's counting model.
+#
+# Smaller ones, each a function of yours beside ours: `groundup lesson exercises 02 -o mine.py` writes what to
+# fill in (counting, the loss, darts, the gradient of W), and `groundup lesson check 02 mine.py` compares.
 
 
 # %%

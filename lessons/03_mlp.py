@@ -190,6 +190,9 @@ if the_course:
 # 3. Read the paper of Bengio et al. and try an idea of it.
 #
 # The answer to the second: ln 27, by W2 near 0.
+#
+# Smaller ones, each a function of yours beside ours: `groundup lesson exercises 03 -o mine.py` writes what to
+# fill in (windows, splits, the network, its loss), and `groundup lesson check 03 mine.py` compares.
 
 # %%
 quiet = BengioMLP(BengioMLPConfig(V, start="quiet_head"), generator=torch.Generator().manual_seed(SEED))

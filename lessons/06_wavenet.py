@@ -305,6 +305,10 @@ except AssertionError as error:
     print("2 * levels is not it:", error)
 
 # %% [markdown]
+# More of them, each a function of yours beside ours: `groundup lesson exercises 06 -o mine.py` writes what to
+# fill in (a level of the tree, the same as a convolution, BatchNorm's statistics).
+# `groundup lesson check 06 mine.py` compares.
+#
 # Next: 07, networks that remember instead of looking back.
 
 # %%

@@ -289,6 +289,10 @@ except AssertionError as error:
     print("a cell without a gate:", error)
 
 # %% [markdown]
+# More of them, each a function of yours beside ours: `groundup lesson exercises 07 -o mine.py` writes what to
+# fill in (a step of each cell, and how the past fades).
+# `groundup lesson check 07 mine.py` compares.
+#
 # Next: 08, attention, which looks at all of the past at once instead of carrying it.
 
 # %%

@@ -378,6 +378,7 @@ x_BTC = 5 + 3 * torch.randn(2, T, C)
 mean, variance = x_BTC.mean(-1, keepdim=True), x_BTC.var(-1, keepdim=True, correction=0)
 torch.testing.assert_close(norm(x_BTC), (x_BTC - mean) / torch.sqrt(variance + 1e-5))
 
+climb("and think", rung(1, 4, think=True))
 climb("three blocks, bare", rung(3, 4, think=True))
 climb("three blocks, residual", rung(3, 4, think=True, residual=True))
 climb("three blocks, norm too", rung(3, 4, think=True, residual=True, norm=True))
@@ -386,6 +387,42 @@ assert results["three blocks, bare"] > results["four heads"]  # deeper and worse
 assert results["three blocks, residual"] < results["four heads"]
 assert results["three blocks, norm too"] < results["three blocks, residual"] + 0.03  # costs nothing, at least
 measured["ladder.depth_alone_hurts"] = results["three blocks, bare"] > results["four heads"]
+
+# %% [markdown]
+# ## How large to begin
+#
+# A model that knows nothing should say so: a first loss of ln V, and not more. What comes out of a layer has
+# the variance of one product times the number of products, because variances of independent numbers add.
+#
+# - The tables begin with variance 1 each, so token plus place has variance 2.
+# - `nn.Linear` draws evenly from -1/√C to 1/√C. That has variance 1/(3 C), so the head's logits have variance
+#   C · 2 · 1/(3 C) = 2/3, and 1/(3 C) more for the bias.
+# - Logits of variance s² around 0 make a loss near ln V + s²/2: the mean of e^logit is e^(s²/2). So we begin
+#   a third of a nat too high, sure of something that nobody taught us. The lecture's small GPT prints 4.41
+#   where ln 65 is 4.17.
+#
+# And each block *adds* to the stream: after n additions of deviation 1 the deviation is √n. GPT-2 therefore
+# divides the weights of what is added by the root of how often it is added, 2 for each block.
+
+# %%
+torch.manual_seed(1337)
+bare_head = Rung(0, 1)  # tables and head, and no block between
+tokens_BT, targets_BT = windows(train_ids, torch.randint(len(train_ids) - T, (1000,)), T)
+with torch.no_grad():
+    logits_BTV = bare_head(tokens_BT)
+    spread, first = logits_BTV.var().item(), loss(logits_BTV, targets_BT).item()
+    quiet = loss(logits_BTV / 100, targets_BT).item()  # as lecture 3 does it: a last layer near 0
+print(f"logits of variance {spread:.3f}, first loss {first:.3f}, ln V {math.log(V):.3f}, quiet {quiet:.3f}")
+assert abs(spread - 2 / 3) < 0.15
+assert abs(first - (math.log(V) + spread / 2)) < 0.15
+assert abs(quiet - math.log(V)) < 0.01
+
+stream = torch.zeros(4096)
+for _ in range(100):
+    stream += torch.randn(4096)
+assert abs(stream.std() - 10) < 0.5
+measured["residual.hundred_adds"] = (stream / math.sqrt(100)).std().item()
+assert abs(measured["residual.hundred_adds"] - 1) < 0.05
 
 # %% [markdown]
 # How large is each rung? With 65 characters the lecture's models have 7,553 weights (one head, and four),
@@ -574,7 +611,13 @@ for said in generate(gpt, prompts, SamplingParams(temperature=0.8, max_tokens=27
 # does: the lecture's large model reaches a loss below 1.5 after 5,000 steps on one GPU.
 # `groundup run shakespeare-char` trains the library's version on your machine.
 #
-# To try, here, in this file:
+# To try:
+#
+# - The parts alone, each a function of yours beside ours: `groundup lesson exercises 08 -o mine.py` writes
+#   what to fill in, and `groundup lesson check 08 mine.py` compares.
+# - A rung at the lecture's length: `groundup run gpt-ladder --rung head --out runs/head`, its loss beside the
+#   lecture's; then another, and `groundup compare runs/head runs/norm`.
+# - In this file:
 #
 # 1. Take away `/ math.sqrt(D)` in `one_head_by_hand` and see which assertion notices.
 # 2. Let `Rung` forget `self.places`. How much is lost at T = 8, and why so little?

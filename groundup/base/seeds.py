@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,8 +35,14 @@ def derive(root_seed: int, purpose: str, *, step: int = 0, rank: int = 0) -> int
     >>> derive(1337, "batches", step=700, rank=1)
     5768435306378169351
     """
-    key = json.dumps([int(root_seed), purpose, int(step), int(rank)], ensure_ascii=True).encode()
+    key = f"[{int(root_seed)}, {_quoted(purpose)}, {int(step)}, {int(rank)}]".encode()  # as JSON
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") & (2**63 - 1)
+
+
+@cache
+def _quoted(purpose: str) -> str:
+    """A purpose as JSON writes it; remembered, because every step of a training asks for the same few."""
+    return json.dumps(purpose, ensure_ascii=True)
 
 
 def python_rng(root_seed: int, purpose: str, *, step: int = 0, rank: int = 0) -> random.Random:

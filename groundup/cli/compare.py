@@ -1,9 +1,9 @@
-"""`groundup compare`: models of names side by side: parameters, losses with intervals, time, samples.
+"""`groundup compare`: the course's models side by side: parameters, losses with intervals, time, samples.
 
 It reads the summaries of finished runs, so it computes nothing again. Two intervals that overlap may still be
 a difference: they are of the same items. For that compare item by item (evals/intervals.py).
 
-Next: recipes/names.py, which makes such runs; recipes/ladder_figure.py, the picture.
+Next: recipes/names.py and recipes/gpt_ladder.py, which make such runs; recipes/ladder_figure.py, the picture.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ def main(words: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="groundup compare",
-        description="Models of names side by side, the best on dev first.",
+        description="Models of names, or rungs of the GPT ladder, side by side, the best on dev first.",
         allow_abbrev=False,
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a finished run of names-...")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a finished run of names-... or gpt-ladder"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="draw it, too: a .png or .svg")
     return parser
 
@@ -56,7 +58,7 @@ def summary(run: Path) -> dict[str, Any]:
     if "dev" not in (found.get("loss") if isinstance(found.get("loss"), dict) else {}):
         raise UserError(
             f"{run} is no model of names, so it has no loss per character to compare. Give runs of the "
-            "presets names-...; `groundup plot` draws the curves of any runs."
+            "presets names-... or gpt-ladder; `groundup plot` draws the curves of any runs."
         )
     return found
 

@@ -29,6 +29,8 @@ from groundup.tokenizer.protocol import Tokenizer
 
 MARK_ID = 0  # the start and the end of an item: names.py
 AT_ONCE = 512  # steps drawn together: one call of torch for them all
+# Its number, the state of the generator behind it, and tokens_BT and targets_BT of each of its steps.
+Chunk = tuple[int, Tensor, Sequence[Tensor], Sequence[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -122,19 +124,19 @@ class Drawn:
     def batch(self, step: int, rank: int = 0) -> Batch:
         """The rows of this step. One process only: a second rank would draw the same."""
         chunk, place = divmod(step, AT_ONCE)
-        number, _, tokens_SBT, targets_SBT = self._held
+        number, _, tokens, targets = self._held
         if number != chunk:
-            number, _, tokens_SBT, targets_SBT = self._held = self._chunk(chunk)
-        return Batch(tokens_SBT[place], targets_SBT[place])
+            number, _, tokens, targets = self._held = self._chunk(chunk)
+        return Batch(tokens[place], targets[place])
 
-    def _chunk(self, wanted: int) -> tuple[int, Tensor, Tensor, Tensor]:
+    def _chunk(self, wanted: int) -> Chunk:
         """The draws of AT_ONCE steps. To look back means to draw from the start again: 5 ms a million."""
         held = self._held if self._held[0] < wanted else self._next(-1, self._start)
         while held[0] < wanted:
             held = self._next(held[0], held[1])
         return held
 
-    def _next(self, number: int, state: Tensor) -> tuple[int, Tensor, Tensor, Tensor]:
+    def _next(self, number: int, state: Tensor) -> Chunk:
         """Chunk `number` + 1 from the state that chunk `number` left, and the state behind it.
 
         Nothing is changed in place, so that workers may ask at the same time.
@@ -142,7 +144,8 @@ class Drawn:
         generator = torch.Generator()
         generator.set_state(state)
         rows_SB = torch.randint(0, len(self.tokens_NT), (AT_ONCE, self.batch_size), generator=generator)
-        return number + 1, generator.get_state(), self.tokens_NT[rows_SB], self.targets_NT[rows_SB]
+        tokens_SBT, targets_SBT = self.tokens_NT[rows_SB], self.targets_NT[rows_SB]
+        return number + 1, generator.get_state(), tokens_SBT.unbind(), targets_SBT.unbind()
 
 
 class Windows(Drawn):

@@ -65,13 +65,7 @@ class BatchNorm(nn.Module):
         return y_NC if x_NC.ndim == 2 else y_NC.view(x_NC.shape)
 
     def _over_the_batch(self, x_NC: Tensor) -> Tensor:
-        N = x_NC.size(0)
-        if N < 2:
-            raise DataError(
-                "BatchNorm has a training batch of one row: its deviation is 0/0. Set batch_size to 2 or "
-                "more, or call model.eval() to use the running statistics."
-            )
-        r = math.sqrt((N - 1) / N)
+        r = deviation_ratio(x_NC.size(0))
         return F.batch_norm(
             x_NC, self.running_mean, self.running_var, self.gain * r, self.bias,
             training=True, momentum=self.momentum, eps=self.eps * r * r,
@@ -81,3 +75,17 @@ class BatchNorm(nn.Module):
         """(scale_C, shift_C): outside training this layer is x * scale + shift, and can be folded away."""
         scale_C = self.gain / torch.sqrt(self.running_var + self.eps)
         return scale_C, self.bias - self.running_mean * scale_C
+
+
+def deviation_ratio(N: int) -> float:
+    """r: the biased deviation of N rows over the unbiased one. Raises DataError for one row, which has none.
+
+    >>> deviation_ratio(2) ** 2
+    0.5000000000000001
+    """
+    if N < 2:
+        raise DataError(
+            "BatchNorm has a training batch of one row: its deviation is 0/0. Set batch_size to 2 or "
+            "more, or call model.eval() to use the running statistics."
+        )
+    return math.sqrt((N - 1) / N)

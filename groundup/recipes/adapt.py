@@ -93,5 +93,6 @@ class Adapt:
             save_every=every,
             sample_every=max(1, steps // 2),
             patience=self.fit.patience,
+            diagnose_every=self.fit.diagnose_every,
             precision=precision,
         )

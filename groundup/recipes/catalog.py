@@ -2,6 +2,7 @@
 
 from groundup.recipes.adapt import Adapt
 from groundup.recipes.digits import DigitsFromScratch
+from groundup.recipes.gpt_ladder import GPTLadderJob
 from groundup.recipes.moons import Moons
 from groundup.recipes.my_text import MyText
 from groundup.recipes.names import NamesJob
@@ -13,6 +14,7 @@ from groundup.recipes.zero_to_chat import ZeroToChat
 RECIPES: dict[str, type] = {
     "adapt": Adapt,
     "digits-from-scratch": DigitsFromScratch,
+    "gpt-ladder": GPTLadderJob,
     "moons": Moons,
     "my-text": MyText,
     "names": NamesJob,

@@ -19,6 +19,8 @@ def write_ladder(path: Path, rows: Sequence[tuple[str, dict[str, Any]]]) -> None
 
 def draw(figure: Figure, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """One point a model: dev with its interval, train hollow below it."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     axes = figure.subplots()
     for place, (name, each) in enumerate(rows):
         colour = MORE_COLOURS[place % len(MORE_COLOURS)]
@@ -31,5 +33,8 @@ def draw(figure: Figure, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
     axes.set(
         xscale="log", xlabel="parameters", ylabel="nats per character: dev with 95 % interval, train hollow"
     )
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))  # no TeX: it is text here
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

@@ -75,14 +75,16 @@ class OwnFitConfig:
     batch_size: int | None = None  # windows of context_len tokens a step
     looks: int = 20  # evaluations over the run
     patience: int = 5  # of them in a row without a new best, a quarter of the run, end it; 0: never
+    diagnose_every: int = 0  # look inside the network in every so many steps (train/fit.py); 0: never
     precision: Precision = "auto"  # bfloat16 on a GPU that computes in it
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "looks"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ConfigError(f"{name}={value} is too small. Choose 1 or more.")
-        if self.patience < 0:
-            raise ConfigError(f"patience={self.patience} is not allowed. Choose 0 or more; 0 is off.")
+        for name in ("patience", "diagnose_every"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}={getattr(self, name)} is not allowed. Choose 0 or more; 0 is off.")
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class MyText:
                 save_every=every,
                 sample_every=max(1, steps // 4),
                 patience=self.fit.patience,
+                diagnose_every=self.fit.diagnose_every,
                 precision=precision,
             ),
             optim=self.optim,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from groundup.base.config import digest, to_dict
 from groundup.base.errors import ConfigError
@@ -24,6 +24,12 @@ from groundup.base.rundir import RunDir, Stage
 from groundup.train.fit import FitConfig
 from groundup.train.optim import OptimConfig
 from groundup.train.schedule import ScheduleConfig
+
+if TYPE_CHECKING:
+    from groundup.base.log import EventLog
+    from groundup.data.names import Names
+    from groundup.data.windows import Windows, Words
+    from groundup.models.counts import Counts
 
 STOPPED = "Stopped, and everything is saved. The same command carries on from there."
 SAMPLES = 20
@@ -66,15 +72,8 @@ def learn(recipe: NamesJob, run_dir: RunDir) -> Stage | None:
     import torch
 
     from groundup.data.names import read_names
-    from groundup.data.windows import Windows, Words, examples
-    from groundup.infer.items import write_items
-    from groundup.infer.sampling import SamplingParams
     from groundup.models.catalog import build
     from groundup.models.counts import Counts
-    from groundup.recipes.names_scores import nats
-    from groundup.train.fit import fit
-    from groundup.train.objective import cross_entropy
-    from groundup.weights import checkpoint
 
     names = read_names(recipe.data.path, unique=recipe.data.unique)
     own = {name: value for name, value in to_dict(recipe).items() if name not in ("data", "test")}
@@ -88,27 +87,35 @@ def learn(recipe: NamesJob, run_dir: RunDir) -> Stage | None:
             f"{names.seen} of the {len(names.dev):,} dev items are in train too (data.unique drops them).",
         )
     torch.manual_seed(recipe.seed)
-    settings = settings_of(recipe, names.tokenizer.vocab_size, names.longest)
-    model: Any = build(recipe.kind, settings)
-    parameters = sum(p.numel() for p in model.parameters())
+    model: Any = build(recipe.kind, settings_of(recipe, names.tokenizer.vocab_size, names.longest))
     if isinstance(model, Counts):
-        found = examples(names.train, names.tokenizer, model.config.context_len)
-        model.learn(found.tokens_NK, found.targets_N)
-        checkpoint.save(stage.dir / "last", model=model, tokenizer=names.tokenizer, step=0)
-        stage.finish(best="last", parameters=model.counts_HV.numel())
-        return stage
+        return count(model, names, stage)
+    return train(model, names, stage, recipe=recipe, events=run_dir.events)
 
-    stream = torch.default_generator  # goes on where the first weights ended
-    if getattr(model, "reads", "prefixes") == "windows":
-        batches: Windows | Words = Windows(
-            names.train, names.tokenizer, context_len=model.config.context_len,
-            batch_size=recipe.batch_size, generator=stream,
-        )  # fmt: skip
-    else:
-        batches = Words(
-            names.train, names.tokenizer, batch_size=recipe.batch_size, generator=stream,
-            context_len=settings.get("context_len"),
-        )  # fmt: skip
+
+def count(model: Counts, names: Names, stage: Stage) -> Stage:
+    """The table of counts: nothing to train."""
+    from groundup.data.windows import examples
+    from groundup.weights import checkpoint
+
+    found = examples(names.train, names.tokenizer, model.config.context_len)
+    model.learn(found.tokens_NK, found.targets_N)
+    checkpoint.save(stage.dir / "last", model=model, tokenizer=names.tokenizer, step=0)
+    stage.finish(best="last", parameters=model.counts_HV.numel())
+    return stage
+
+
+def train(model: Any, names: Names, stage: Stage, *, recipe: NamesJob, events: EventLog) -> Stage | None:
+    """Train it by `fit`, as it reads: windows or whole items."""
+    import torch
+
+    from groundup.infer.items import write_items
+    from groundup.infer.sampling import SamplingParams
+    from groundup.recipes.names_scores import nats
+    from groundup.train.by_hand import objective_for
+    from groundup.train.fit import fit
+
+    parameters = sum(p.numel() for p in model.parameters())
 
     def evaluate(net: Any) -> dict[str, float]:
         return {"loss": nats(net, names.dev, names.tokenizer).mean}
@@ -119,15 +126,33 @@ def learn(recipe: NamesJob, run_dir: RunDir) -> Stage | None:
         return " ".join(map(names.tokenizer.decode, written))
 
     result = fit(
-        model, batches=batches, objective=cross_entropy, optim=recipe.optim, schedule=recipe.schedule,
-        config=recipe.fit, out=stage.dir, events=run_dir.events, tokenizer=names.tokenizer, seed=recipe.seed,
-        evaluate=evaluate, sample=sample, label="names",
+        model, batches=batches_for(model, names, recipe.batch_size), objective=objective_for(model),
+        optim=recipe.optim, schedule=recipe.schedule, config=recipe.fit, out=stage.dir, events=events,
+        tokenizer=names.tokenizer, seed=recipe.seed, evaluate=evaluate, sample=sample, label="names",
     )  # fmt: skip
     if result.interrupted:
         return None
     # The last weights and not the best: that is what the lectures report, and nothing is chosen by dev.
     stage.finish(seconds=result.seconds, flops=result.flops, best=result.last.name, parameters=parameters)
     return stage
+
+
+def batches_for(model: Any, names: Names, batch_size: int) -> Windows | Words:
+    """What the model reads, drawn from the stream that its first weights came from, which goes on there."""
+    import torch
+
+    from groundup.data.windows import Windows, Words
+
+    stream = torch.default_generator
+    if getattr(model, "reads", "prefixes") == "windows":
+        return Windows(
+            names.train, names.tokenizer, context_len=model.config.context_len,
+            batch_size=batch_size, generator=stream,
+        )  # fmt: skip
+    return Words(
+        names.train, names.tokenizer, batch_size=batch_size, generator=stream,
+        context_len=getattr(model.config, "context_len", None),
+    )  # fmt: skip
 
 
 def settings_of(recipe: NamesJob, vocab_size: int, longest: int) -> dict[str, Any]:
@@ -177,7 +202,9 @@ def report(recipe: NamesJob, run_dir: RunDir, trained: Stage) -> str:
         }
         write_json(stage.dir / "summary.json", summary)
         found_in = trained.dir / trained.record["best"]
-        checkpoint.copy(found_in, run_dir.path / "model", extra={"loss": losses}, training=False)
+        checkpoint.copy(
+            found_in, run_dir.path / "model", extra={"loss": losses, "writes": "items"}, training=False
+        )
         stage.finish(summary=summary)
     return in_words(run_dir, stage.record["summary"])
 

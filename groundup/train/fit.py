@@ -22,8 +22,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,7 @@ from groundup.base.device import side_by_side
 from groundup.base.errors import ConfigError, DataError
 from groundup.base.log import EventLog, Progress
 from groundup.base.seeds import derive
+from groundup.nn.batch_norm import BatchNorm
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.train.average import Average
 from groundup.train.interrupt import stop_on_signal
@@ -149,7 +152,7 @@ def fit(
         average=Average(model, config.average) if config.average else None,
         rows=config.accumulate * batches.batch_size if hasattr(batches, "batch_size") else None,
     )  # fmt: skip
-    at = journal.resume()
+    at, moving = journal.resume(), optimizer.parameters
     progress = Progress(config.steps, label or "train", "step", initial=at.step)
     thrifty = recomputed(model, config.recompute)
     with stop_on_signal() as stop, workers(model, config) as share, thrifty, progress as bar:
@@ -162,8 +165,9 @@ def fit(
             scale = lr_scale(at.step, config.steps, schedule)
             with journal.looking_inside(config.diagnose_every):
                 gradient = finite_gradient(
-                    model, batches, objective, config=config, seed=seed, journal=journal, share=share
-                )
+                    model, batches, objective,
+                    config=config, seed=seed, journal=journal, share=share, moving=moving,
+                )  # fmt: skip
             if not gradient.finite:
                 raise journal.diverged(gradient, scale, batches)
             optimizer.step(scale)
@@ -204,7 +208,8 @@ def finite_gradient(
     config: FitConfig,
     seed: int,
     journal: Journal,
-    share: Share = map,
+    share: Share,
+    moving: Sequence[Tensor],
 ) -> Gradient:
     """The gradient of the step at hand; in float16 once more, at half the loss scale, until it is finite.
 
@@ -212,11 +217,12 @@ def finite_gradient(
     """
     step, scaling = journal.at.step, journal.loss_scale
     while True:
-        seed_dropout(model, derive(seed, "dropout", step=step))
+        seed_dropout(moving[0].device, derive(seed, "dropout", step=step))
         factor = scaling.value if config.precision == "float16" else 1.0
         gradient = accumulate(
-            model, batches, objective, config=config, step=step, share=share, loss_scale=factor
-        )
+            model, batches, objective,
+            config=config, step=step, share=share, loss_scale=factor, moving=moving,
+        )  # fmt: skip
         if gradient.finite:
             scaling.held()
         elif factor > 1 and scaling.overflowed():
@@ -227,13 +233,12 @@ def finite_gradient(
         return gradient
 
 
-def seed_dropout(model: nn.Module, seed: int) -> None:
-    """Seed the stream that dropout draws from, on the model's device.
+def seed_dropout(device: torch.device, seed: int) -> None:
+    """Seed the stream that dropout draws from, on this device.
 
     `torch.manual_seed` visits every device there might be, which costs 0.7 ms: twice a step of a small model.
     """
     torch.default_generator.manual_seed(seed)
-    device = next(model.parameters()).device
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(seed)
 
@@ -247,60 +252,109 @@ def accumulate(
     step: int,
     share: Share = map,
     loss_scale: float = 1.0,
+    moving: Sequence[Tensor] | None = None,
 ) -> Gradient:
-    """The gradient of one step: summed over its micro-batches, divided once by all their targets, clipped."""
-    moving = [p for p in model.parameters() if p.requires_grad]
-    device = moving[0].device
-    loss_sum, count = torch.zeros((), device=device), torch.zeros((), device=device)
-    tokens, losses, metrics = 0, [], defaultdict(list)
+    """The gradient of one step: summed over its micro-batches, divided once by all their targets, clipped.
+
+    `moving` are the weights that are not frozen: whoever makes many steps has them at hand, and to look for
+    them in all modules takes as long as a matrix product of a small model.
+    """
+    moving = [p for p in model.parameters() if p.requires_grad] if moving is None else moving
     if not model.training:
         model.train()
-    width = getattr(torch, config.precision)
 
-    def micro_step(micro: int) -> tuple[Tensor, Any, int, dict[str, Any], Sequence[Tensor]]:
-        batch = _on(device, batches.batch(micro))
-        with torch.autocast(device.type, width) if width != torch.float32 else nullcontext():
-            micro_sum, micro_count, numbers = objective(model, batch)
-        scaled = micro_sum if loss_scale == 1 else micro_sum * loss_scale
-        if share is map:
-            scaled.backward()
-            gradient: Sequence[Tensor] = ()
-        else:  # workers must not add to one `.grad` at a time: each brings its own, summed in order below
-            gradient = torch.autograd.grad(scaled, moving, materialize_grads=True)
-        return micro_sum.detach(), micro_count, batch.tokens_BT.numel(), numbers, gradient
+    def portion(micro: int) -> Portion:
+        return micro_gradient(
+            model, batches, objective,
+            config=config, micro=micro, moving=moving, loss_scale=loss_scale, alone=share is map,
+        )  # fmt: skip
 
-    of_step = range(step * config.accumulate, (step + 1) * config.accumulate)
-    for micro_sum, micro_count, micro_tokens, numbers, gradient in share(micro_step, of_step):
-        loss_sum += micro_sum
-        losses.append(micro_sum)
-        count += micro_count
-        tokens += micro_tokens
-        for name, number in numbers.items():
-            metrics[name].append(number)
-        for parameter, part in zip(moving, gradient, strict=False):  # nothing to add after `backward`
-            parameter.grad = part if parameter.grad is None else parameter.grad.add_(part)
+    parts = []
+    for part in share(portion, range(step * config.accumulate, (step + 1) * config.accumulate)):
+        parts.append(part)
+        for parameter, found in zip(moving, part.gradient, strict=False):  # none to add after `backward`
+            parameter.grad = found if parameter.grad is None else parameter.grad.add_(found)
     gradients = [parameter.grad for parameter in moving if parameter.grad is not None]
-    torch._foreach_div_(gradients, count * loss_scale)
-    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
-    # The one place where the CPU waits for the device: a bad step can only be refused before it is taken.
-    total, targets, size = torch.stack([loss_sum, count, norm]).tolist()
+    device = moving[0].device
+    loss_sum = reduce(add, (part.loss_sum for part in parts))
+    count = torch.as_tensor(reduce(add, (part.count for part in parts)), dtype=torch.float32, device=device)
+    torch._foreach_div_(gradients, count if loss_scale == 1 else count * loss_scale)
+    norms = torch._foreach_norm(gradients)
+    total, targets, *sizes = _numbers(loss_sum, count, *norms)
+    size = math.hypot(*sizes)
     if not targets:
         raise DataError(
             f"No place in the batch of step {step} has a target: it teaches nothing. Check its mask."
         )
-    if config.clip_norm and math.isfinite(size):  # clipping a bad gradient would spread it over all weights
+    clips = size > config.clip_norm > 0 and math.isfinite(size)  # a bad gradient would spread it to all
+    if clips:
+        norm = torch.linalg.vector_norm(torch.stack(norms))
         torch.nn.utils.clip_grads_with_norm_(moving, config.clip_norm, norm, foreach=True)
-    means = {name: sum(values) / len(values) for name, values in metrics.items()}
-    clipped = size > config.clip_norm > 0 and math.isfinite(size)
     return Gradient(
-        total / targets,
-        size,
-        tokens,
-        means,
-        losses=losses,
-        clipped=config.clip_norm if clipped else None,
+        total / targets, size, sum(part.tokens for part in parts), _means([part.metrics for part in parts]),
+        losses=[part.loss_sum for part in parts], clipped=config.clip_norm if clips else None,
         divisor=targets * loss_scale,
-    )
+    )  # fmt: skip
+
+
+class Portion(NamedTuple):
+    """What one micro-batch gave."""
+
+    loss_sum: Tensor
+    count: Any  # of its targets
+    tokens: int
+    metrics: dict[str, Any]
+    gradient: Sequence[Tensor]  # empty if it was added to the weights' `.grad` already
+
+
+def micro_gradient(
+    model: nn.Module,
+    batches: Batches,
+    objective: Objective,
+    *,
+    config: FitConfig,
+    micro: int,
+    moving: Sequence[Tensor],
+    loss_scale: float,
+    alone: bool,
+) -> Portion:
+    """The gradient of the sum over one micro-batch; `alone` if no other thread computes one meanwhile."""
+    device = moving[0].device
+    batch = _on(device, batches.batch(micro))
+    tokens = batch.tokens_BT.numel()
+    width = getattr(torch, config.precision)
+    # An objective may know its gradient without autograd (by_hand.py); then no layer is there to look into.
+    own = getattr(objective, "gradients", None)
+    if own is not None and width == torch.float32 and not config.diagnose_every:
+        loss_sum, count, gradient = own(batch, moving)
+        return Portion(loss_sum, count, tokens, {}, gradient)
+    with torch.autocast(device.type, width) if width != torch.float32 else nullcontext():
+        loss_sum, count, metrics = objective(model, batch)
+    scaled = loss_sum if loss_scale == 1 else loss_sum * loss_scale
+    if alone:
+        scaled.backward()
+        return Portion(loss_sum.detach(), count, tokens, metrics, ())
+    # Workers must not add to one `.grad` at a time: each brings its own, and they are summed in order.
+    gradient = torch.autograd.grad(scaled, moving, materialize_grads=True)
+    return Portion(loss_sum.detach(), count, tokens, metrics, gradient)
+
+
+def _numbers(*scalars: Tensor) -> list[float]:
+    """Their values, all at once. The one place where the CPU waits for the device, because
+    a bad step can only be refused before it is taken.
+    """
+    if scalars[0].is_cpu:  # nothing to wait for: three times as fast
+        return [scalar.item() for scalar in scalars]
+    return torch.stack(scalars).tolist()
+
+
+def _means(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of each metric over the micro-batches that report it."""
+    values = defaultdict(list)
+    for numbers in metrics:
+        for name, number in numbers.items():
+            values[name].append(number)
+    return {name: sum(each) / len(each) for name, each in values.items()}
 
 
 @contextmanager
@@ -313,6 +367,11 @@ def workers(model: nn.Module, config: FitConfig) -> Iterator[Share]:
         raise ConfigError(
             f"workers={config.workers} with dropout would draw from one stream in an order that no seed "
             "fixes. Set dropout=0, or workers=1."
+        )
+    if any(isinstance(module, BatchNorm) for module in model.modules()):
+        raise ConfigError(
+            f"workers={config.workers} with BatchNorm would change its running statistics in an order that "
+            "nothing fixes. Set workers=1."
         )
     with side_by_side(config.workers) as share:
         yield share

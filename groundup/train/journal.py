@@ -166,7 +166,8 @@ class Journal:
         at.first_loss = gradient.loss if at.step == 1 else at.first_loss
         self._busy += seconds
         self.history.append(evidence.Step(at.step, gradient.loss, gradient.norm, scale))
-        self._warn_if_lost()
+        if not gradient.norm or gradient.loss > (at.first_loss or 0.0) + evidence.RISEN:  # else it is not
+            self._warn_if_lost()
         if gradient.clipped is not None:
             self.events.write(
                 "clip", label=self.label, step=at.step, grad_norm=gradient.norm, clipped_to=gradient.clipped

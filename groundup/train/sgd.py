@@ -40,5 +40,8 @@ class SGD:
             gradients = [weight.grad for weight in moving]
             if group["weight_decay"]:
                 torch._foreach_add_(gradients, moving, alpha=group["weight_decay"])
-            torch._foreach_mul_(gradients, -group["lr"])
+            rate: Any = -group["lr"]
+            if gradients and gradients[0].is_cpu:  # a number becomes a tensor once for each weight: 3 us
+                rate = torch.tensor(rate, dtype=gradients[0].dtype)
+            torch._foreach_mul_(gradients, rate)
             torch._foreach_add_(moving, gradients)

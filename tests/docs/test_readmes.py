@@ -35,6 +35,9 @@ def what_is_wrong(words: list[str]) -> str:
             return ""
         case ["groundup", "run", preset, *flags]:
             found = load(preset)
+            if "--out" in flags:  # the command's own, with a folder
+                at = flags.index("--out")
+                flags = flags[:at] + flags[at + 2 :]
             if "--help" not in flags:
                 with_flags(found, [flag for flag in flags if flag not in ("--dry", "--dry-run", "--update")])
             return ""

@@ -66,6 +66,11 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {  # case: recipe, what differ
         {"data.path": Path("names.txt"), "kind": "deep-mlp", "model": {"n_hidden": 8, "n_embd": 4},
          "fit.steps": 30, "fit.eval_every": 7, "fit.save_every": 5, "batch_size": 4},
     ),
+    "gpt-ladder": (
+        "gpt-ladder",
+        {"data.path": Path("poem.txt"), "rung": "head", "batch_size": 2, "fit.steps": 30,
+         "fit.eval_every": 7, "fit.save_every": 5},
+    ),
     "digits-from-scratch": (
         "digits-from-scratch",
         {"data.path": Path("digits.csv"), "batch_size": 16, "steps": 24, "shift": 0, "eval_every": 12,

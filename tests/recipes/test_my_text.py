@@ -198,6 +198,7 @@ def test_a_small_text_is_warned_of_before_it_is_trained_on():
         (lambda: OwnModelConfig(n_layer=2, n_embd=128, n_head=5), "not divisible by n_head=5"),
         (lambda: OwnFitConfig(steps=0), "steps=0 is too small"),
         (lambda: OwnFitConfig(patience=-1), "patience=-1"),
+        (lambda: OwnFitConfig(diagnose_every=-1), "diagnose_every=-1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_anything_is_read(make, says):
@@ -220,6 +221,12 @@ def test_the_preset_is_this_recipe():
     content = load_toml(Path(my_text_stages.__file__).with_name("presets") / "my-text.toml")
     assert content.pop("recipe") == "my-text"
     assert from_dict(MyText, content).minutes == 15
+
+
+@pytest.mark.parametrize("every", [0, 10])
+def test_it_looks_inside_when_asked(every):
+    run(recipe(fit__steps=20, fit__diagnose_every=every))
+    assert any(Path().rglob("diagnostics.jsonl")) == bool(every)
 
 
 @pytest.mark.slow
