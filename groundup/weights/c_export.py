@@ -9,8 +9,9 @@ is refused here and named: a split pattern of one's own, or o200k; a chat templa
 are not in it: a reply ends where the model asks for one. LayerScale is folded into the matrix before it.
 
 int8: every matrix in groups of 32 numbers of a row, which share a scale: number = scale * int8, the largest
-of a group being 127. Norms, biases and positions stay float32. Source: llama.cpp's Q8_0, but for its scale in
-half precision.
+of a group being 127. Norms, biases and positions stay float32. The program rounds what a matrix is multiplied
+with to 16 bits, again in groups of 32, and multiplies integers. Source: llama.cpp's Q8_0, but for its scale in
+half precision and its activations in 8 bits.
 
 Oracle: the model itself, teacher-forced and greedy, and its tokenizer on fuzzed texts (tests).
 Next:   c/groundup.c.
@@ -19,7 +20,6 @@ Next:   c/groundup.c.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -35,12 +35,14 @@ from groundup.models.transformer import Transformer, TransformerConfig
 from groundup.tokenizer import chat, layouts
 from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.tokenizer.chars import CharTokenizer
+from groundup.tokenizer.hugging_face import DIGITS_FIRST
 from groundup.tokenizer.patterns import name_of
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.tokenizer.table import Table
 from groundup.tokenizer.unicode_classes import runs
 from groundup.tokenizer.vocabulary import VocabularyTokenizer
 from groundup.weights.checkpoint import Checkpoint
+from groundup.weights.gguf_read import PATTERNS as GGUF_PATTERNS
 from groundup.weights.hugging_face_export import folded
 from groundup.weights.imported import layout_of
 from groundup.weights.model_card import model_card
@@ -48,14 +50,15 @@ from groundup.weights.model_card import model_card
 Dtype = Literal["float32", "int8"]
 
 VERSION = 1
-HEADER = struct.Struct("<8sQdd25I4x")  # as struct Header of groundup.c
+HEADER = struct.Struct("<8sQdd24I")  # as struct Header of groundup.c
 GROUP = 32  # numbers of a row that share a scale
 DTYPES: dict[Dtype, int] = {"float32": 0, "int8": 1}
 NORMS = {"rms": 0, "layer": 1}
 POSITIONS = {"none": 0, "learned": 1, "rotary": 2}
 MLPS = {"swiglu": 0, "gelu": 1, "gelu_erf": 2, "relu2": 3}
 CHARACTERS, WHOLE = 0, 1
-SPLITS = {"gpt2": 2, "cl100k": 3, "digits": 4}
+SPLITS = {"gpt2": 2, "smollm": 3, "cl100k": 4, "llama3": 5, "digits": 6, "qwen2": 7}
+OTHERS_PATTERNS = {DIGITS_FIRST: "smollm", GGUF_PATTERNS["llama3"]: "llama3", GGUF_PATTERNS["qwen2"]: "qwen2"}
 LIMITS = {  # groundup.c allows no more
     "vocab_size": 1 << 24, "context_len": 1 << 20, "n_layer": 1 << 10, "n_head": 1 << 12,
     "head_width": 1 << 12, "n_embd": 1 << 17, "mlp_hidden": 1 << 19,
@@ -114,12 +117,10 @@ def model_bytes(checkpoint: Checkpoint, *, dtype: Dtype = "float32") -> bytes:
         lists,
         *_tensors(model, dtype),
     ]
-    length, checksum = HEADER.size, 1
-    for part in parts:
-        length, checksum = length + len(part), zlib.adler32(part, checksum)
+    length = HEADER.size + sum(map(len, parts))
     qkv_bias = c.bias if c.qkv_bias is None else c.qkv_bias
     header = HEADER.pack(
-        b"groundup", length, c.norm_eps, c.rope_theta, VERSION, checksum,
+        b"groundup", length, c.norm_eps, c.rope_theta, VERSION,
         c.vocab_size, c.context_len, c.n_layer, c.n_head, c.kv_heads, c.head_width, c.n_embd, c.mlp_hidden,
         NORMS[c.norm], POSITIONS[c.position], MLPS[c.mlp], DTYPES[dtype],
         c.tie, c.qk_norm, c.bias, qkv_bias, layout is not None, split, whole_pieces,
@@ -195,7 +196,7 @@ def _split(tokenizer: Tokenizer) -> tuple[int, bool]:
     whole = isinstance(tokenizer, VocabularyTokenizer) and tokenizer.whole_pieces
     if tokenizer.pattern is None:
         return WHOLE, whole
-    name = name_of(tokenizer.pattern)
+    name = name_of(tokenizer.pattern) or OTHERS_PATTERNS.get(tokenizer.pattern)
     if name not in SPLITS:
         raise _refused(
             f"the split pattern {name or repr(tokenizer.pattern)}", f"{', '.join(SPLITS)}, or none"
@@ -204,14 +205,15 @@ def _split(tokenizer: Tokenizer) -> tuple[int, bool]:
 
 
 def _merges(tokenizer: Tokenizer) -> bytes:
-    """left, right, made, rank of each merge; without a list of merges of all pairs that make a token."""
-    rows: list[tuple[int, int, int, int]] = []
+    """left, right, made, rank of each merge, sorted; without a list of merges, all pairs that make a token."""
+    found: dict[tuple[int, int], tuple[int, int]] = {}
     if isinstance(tokenizer, BytePairTokenizer):
-        rows = [(left, right, 256 + i, i) for i, (left, right) in enumerate(tokenizer.merges)]
+        for i, pair in enumerate(tokenizer.merges):
+            found.setdefault(pair, (256 + i, i))
     elif isinstance(tokenizer, VocabularyTokenizer) and tokenizer.merges is not None:
-        for left, right in tokenizer.merges:
-            rank, made = tokenizer.join(left, right) or (0, 0)
-            rows.append((left, right, made, rank))
+        for pair in tokenizer.merges:
+            rank, made = tokenizer.join(*pair) or (0, 0)
+            found.setdefault(pair, (made, rank))
     elif isinstance(tokenizer, VocabularyTokenizer):
         tokens = [tokenizer.bytes_or_none(id) for id in range(tokenizer.vocab_size)]
         ids = {token: id for id, token in enumerate(tokens) if token}
@@ -219,8 +221,8 @@ def _merges(tokenizer: Tokenizer) -> bytes:
             for at in range(1, len(token or b"")):
                 assert token is not None, "its length is not 0"
                 if token[:at] in ids and token[at:] in ids:
-                    rows.append((ids[token[:at]], ids[token[at:]], made, made))
-    return _words(np.array(rows).flatten())
+                    found[ids[token[:at]], ids[token[at:]]] = made, made
+    return _words(np.array([(*pair, *found[pair]) for pair in sorted(found)]).flatten())
 
 
 def _classes() -> bytes:

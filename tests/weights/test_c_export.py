@@ -4,7 +4,6 @@ import random
 import shutil
 import struct
 import subprocess
-import zlib
 from collections import Counter
 
 import pytest
@@ -21,12 +20,12 @@ from groundup.tokenizer import chat, layouts
 from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.tokenizer.chars import CharTokenizer
 from groundup.tokenizer.chat import Conversation, Message, system, user
+from groundup.tokenizer.hugging_face import DIGITS_FIRST
 from groundup.tokenizer.patterns import CL100K, DIGITS, GPT2, O200K
 from groundup.tokenizer.vocabulary import VocabularyTokenizer
 from groundup.weights import checkpoint
 from groundup.weights.c_export import HEADER, source, write_c
-
-pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+from groundup.weights.gguf_read import PATTERNS
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 POEM = "the cat sat on the mat, the hat on the cat; it's 1234 o'clock!\n\n  don't  "
@@ -46,11 +45,37 @@ MODELS = {
 
 
 GREEDY = SamplingParams(temperature=0, max_tokens=60)
+ENCODE = ("-i", "-n", 0)  # the ids of the prompt, and no more
+
+
+ASKED_IDS = """
+#define main groundup_main
+#include "groundup.c"
+#undef main
+int main(int n, char **words) { /* or: ids MODEL N ID...: N ids after these; 0: logits */
+    Ids ids = {0};
+    if (n < 4 || strcmp(words[1], "ids")) return groundup_main(n, words);
+    load(words[2]);
+    for (int i = 4; i < n; i++) push(&ids, (uint32_t)atoi(words[i]));
+    asked.most = (uint32_t)atoi(words[3]), asked.temperature = 0, asked.ids = 1;
+    if (asked.most) return go_on(&ids, NULL), 0;
+    for (size_t i = 1; i <= ids.n; i++) {
+        read_ids(ids.at, i);
+        for (uint32_t v = 0; v < h.vocab; v++) printf("%.9g ", (double)logits[v]);
+        putchar('\\n');
+    }
+    return 0;
+}
+"""
 
 
 def compiled(folder, *flags):
+    """The program, with a door for ids that no text has."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
     (folder / "groundup.c").write_text(source())
-    command = ["cc", *STRICT, *flags, str(folder / "groundup.c"), "-lm", "-o", str(folder / "groundup")]
+    (folder / "asked_ids.c").write_text(ASKED_IDS)
+    command = ["cc", *STRICT, *flags, str(folder / "asked_ids.c"), "-lm", "-o", str(folder / "groundup")]
     made = subprocess.run(command, capture_output=True, text=True)
     assert made.returncode == 0 and made.stderr == "", made.stderr
     return folder / "groundup"
@@ -103,7 +128,7 @@ def with_tokenizer(tmp_path, tokenizer, **more):
 
 
 def logits_of(program, model_bin, ids):
-    done = run(program, model_bin, "-r", "-l", " ".join(map(str, ids)))
+    done = run(program, "ids", model_bin, 0, *ids)
     return torch.tensor([[float(word) for word in line.split()] for line in done.stdout.splitlines()])
 
 
@@ -121,8 +146,7 @@ def test_logits_and_greedy_ids_are_those_of_the_model(name, program, tmp_path):
     assert (wanted[1:] - wanted[:-1]).abs().max() > 0.1  # the logits do differ from place to place
     for prompt in (ids[:1], ids[:7], ids * 2):  # it writes on beyond its context of 24
         greedy = write_on(ours.model, prompt, GREEDY, torch.Generator())
-        words = ("-t", 0, "-n", 60, "-i", "-r", " ".join(map(str, prompt)))
-        assert ids_of(run(program, model_bin, *words)) == greedy
+        assert ids_of(run(program, "ids", model_bin, 60, *prompt)) == greedy
 
 
 def test_int8_is_the_model_with_rounded_weights(program, tmp_path):
@@ -139,8 +163,8 @@ def test_int8_is_the_model_with_rounded_weights(program, tmp_path):
                 scale = groups.abs().amax(1, keepdim=True) / 127
                 groups.copy_((groups / scale).round() * scale)
         wanted = ours.model(torch.tensor([ids]))[0]
-    assert_close(logits_of(program, model_bin, ids), wanted, rtol=0, atol=1e-4)
-    assert 1e-3 < (wanted - before).abs().max() < 0.5 * before.std()
+    assert_close(logits_of(program, model_bin, ids), wanted, rtol=0, atol=1e-3)
+    assert 1e-2 < (wanted - before).abs().max() < 0.5 * before.std()
 
 
 def test_a_text_ends_where_it_ends(program, tmp_path):
@@ -148,18 +172,15 @@ def test_a_text_ends_where_it_ends(program, tmp_path):
     ours, model_bin = exported(tmp_path, first)
     text = ids_of(run(program, model_bin, "-t", 0, "-n", 40, "-i", "the cat"))
     again = tmp_path / "again"
-    ours = saved(again / "ours", first, extra={"stop": [text[5]], "bos": 3})
+    prompt = TOKENIZER.encode("the cat")
+    assert text[: len(prompt)] == prompt
+    new = text[len(prompt) :]
+    ours = saved(again / "ours", first, extra={"stop": [new[5]], "bos": 3})
     write_c(ours, again / "c")
-    ended = ids_of(run(program, again / "c" / "model.bin", "-t", 0, "-n", 40, "-r", "-i", *_words("the cat")))
-    assert ended == text[: text.index(text[5]) + 1]
-    before = ids_of(run(program, again / "c" / "model.bin", "-e", "the cat"))
-    assert before == [3, *TOKENIZER.encode("the cat")]
-    bos = TOKENIZER.special(chat.BOS)
-    assert ids_of(run(program, model_bin, "-e")) == [bos]
-
-
-def _words(text):
-    return [" ".join(map(str, TOKENIZER.encode(text)))]
+    ended = ids_of(run(program, "ids", again / "c" / "model.bin", 40, *prompt))
+    assert ended == new[: new.index(new[5]) + 1]
+    assert ids_of(run(program, again / "c" / "model.bin", *ENCODE, "the cat")) == [3, *prompt]
+    assert ids_of(run(program, model_bin, *ENCODE)) == [TOKENIZER.special(chat.BOS)]
 
 
 # ---- The same draws ------------------------------------------------------------------------------
@@ -172,7 +193,7 @@ def test_samples_follow_the_distribution(program, tmp_path):
     params = SamplingParams(temperature=0.7, top_k=9, top_p=0.8)
     weights_V = filtered((logits_1V / 0.7).softmax(-1), params)[0]
     n, words = 300, (model_bin, "-t", 0.7, "-k", 9, "-p", 0.8, "-n", 1, "-i")
-    drawn = Counter(ids_of(run(program, *words, "-s", seed, "the cat"))[0] for seed in range(n))
+    drawn = Counter(ids_of(run(program, *words, "-s", seed, "the cat"))[-1] for seed in range(n))
     allowed = weights_V.nonzero().flatten().tolist()
     assert 2 < len(allowed) <= 9 and set(drawn) <= set(allowed)
     for id in allowed:
@@ -221,10 +242,19 @@ def vocabulary(merges):
     )
 
 
+SPLITS = {
+    "gpt2": GPT2,
+    "cl100k": CL100K,
+    "digits": DIGITS,
+    "smollm": DIGITS_FIRST,
+    "llama3": PATTERNS["llama3"],
+    "qwen2": PATTERNS["qwen2"],
+    "none": None,
+}
 TOKENIZERS = {
     **{
         name: BytePairTokenizer.train(POEM * 9, vocab_size=282, pattern=pattern, specials=["<|end|>"])
-        for name, pattern in (("gpt2", GPT2), ("cl100k", CL100K), ("digits", DIGITS), ("none", None))
+        for name, pattern in SPLITS.items()
     },
     "tiktoken": vocabulary(merges=False),
     "whole pieces": vocabulary(merges=True),
@@ -237,13 +267,13 @@ def test_a_text_has_the_same_ids(name, program, guarded, tmp_path):
     tokenizer = TOKENIZERS[name]
     _, model_bin = with_tokenizer(tmp_path, tokenizer)
     merged = 0
-    for i, text in enumerate([*texts(120), "", "a" * 5000 + "the cat" * 500]):
-        done = run(program if i % 8 else guarded, model_bin, "-e", "-f", "-", given=text.encode())
+    for i, text in enumerate([*texts(80), "", "a" * 1500 + "the cat" * 200]):
+        done = run(program if i % 8 else guarded, model_bin, *ENCODE, "-", given=text.encode())
         wanted = tokenizer.encode(text) or [layouts.beginning(tokenizer)]
         assert ids_of(done) == wanted, text
         assert not set(wanted) & {tokenizer.special(s) for s in tokenizer.specials} or not text
         merged += len(wanted) < len(text.encode())
-    assert merged > 50 or name == "bytes"
+    assert merged > 30 or name == "bytes"
 
 
 @pytest.mark.parametrize("name", ["gpt2", "digits"])
@@ -252,16 +282,16 @@ def test_bytes_that_are_no_text(name, guarded, tmp_path):
     _, model_bin = with_tokenizer(tmp_path, tokenizer)
     for _ in range(25):
         data = draw.choice((b"", b" ", b"a")) + draw.randbytes(20) + "é你😀".encode()[: draw.randrange(9)]
-        assert ids_of(run(guarded, model_bin, "-e", "-f", "-", given=data)) == tokenizer.encode_bytes(data)
+        assert ids_of(run(guarded, model_bin, *ENCODE, "-", given=data)) == tokenizer.encode_bytes(data)
 
 
 def test_characters(program, tmp_path):
     tokenizer = CharTokenizer.train("helo é你😀\n", specials=("<|bos|>",))
     ours, model_bin = with_tokenizer(tmp_path, tokenizer)
     text = "hello 你 é😀\n"
-    assert ids_of(run(program, model_bin, "-e", text)) == tokenizer.encode(text)
-    assert ids_of(run(program, model_bin, "-e", "")) == [tokenizer.special("<|bos|>")]
-    said = run(program, model_bin, "-e", "hex", rc=2).stderr.decode()
+    assert ids_of(run(program, model_bin, *ENCODE, text)) == tokenizer.encode(text)
+    assert ids_of(run(program, model_bin, *ENCODE, "")) == [tokenizer.special("<|bos|>")]
+    said = run(program, model_bin, *ENCODE, "hex", rc=2).stderr.decode()
     assert 'no token for the character "x"' in said
     greedy = write_on(ours.model, tokenizer.encode("hell"), GREEDY, torch.Generator())
     shown = run(program, model_bin, "-t", 0, "-n", 60, "hell").stdout.decode()
@@ -326,9 +356,9 @@ def test_a_model_that_was_never_taught_to_chat(program, tmp_path):
 
 
 def sealed(header, body):
-    """A file whose length and checksum are right, so that what is wrong inside is reached."""
+    """A file whose length is right, so that what is wrong inside is reached."""
     fields = list(header)
-    fields[1], fields[5] = HEADER.size + len(body), zlib.adler32(body)
+    fields[1] = HEADER.size + len(body)
     return HEADER.pack(*fields) + body
 
 
@@ -351,15 +381,15 @@ def test_mutated_files_are_refused_or_harmless(name, guarded, tmp_path):
     header, body = HEADER.unpack(whole[: HEADER.size]), whole[HEADER.size :]
     assert sealed(header, body) == whole and survives(guarded, bad, whole) == 0
     results = Counter()
-    for field in range(6, len(header)):
-        for value in (0, 1, header[field] + 1, header[field] * 2, 1 << 31, (1 << 32) - 1):
+    for field in range(5, len(header)):
+        for value in (0, header[field] + 1, (1 << 32) - 1):
             changed = list(header)
             changed[field] = value & 0xFFFFFFFF
             results[survives(guarded, bad, sealed(changed, body))] += 1
     for eps, theta in ((float("nan"), 1e4), (-1.0, 1e4), (1e-6, 0.0), (1e-6, float("inf"))):
         assert survives(guarded, bad, sealed((*header[:2], eps, theta, *header[4:]), body)) == 2
-    tokens = 4 * header[6] + header[-4] + 16 * header[-3] + 4 * header[-2] + 4 * header[-1]
-    for _ in range(100):
+    tokens = 4 * header[5] + header[-4] + 16 * header[-3] + 4 * header[-2] + 4 * header[-1]
+    for _ in range(30):
         changed = bytearray(body)
         for _ in range(draw.choice((1, 3))):
             at = draw.randrange(0, tokens if draw.random() < 0.8 else len(body), 4)
@@ -369,8 +399,7 @@ def test_mutated_files_are_refused_or_harmless(name, guarded, tmp_path):
         assert survives(guarded, bad, whole[:cut]) == 2
         assert survives(guarded, bad, sealed(header, whole[HEADER.size : cut])) == 2
     assert survives(guarded, bad, whole + b"\0\0\0\0") == 2
-    assert survives(guarded, bad, whole[:-1] + bytes([whole[-1] ^ 1])) == 2  # the checksum
-    assert results[2] > 100 and results[0] > 0
+    assert results[2] > 50 and results[0] > 0
 
 
 def test_words_that_make_no_sense(guarded, tmp_path):
@@ -384,16 +413,15 @@ def test_words_that_make_no_sense(guarded, tmp_path):
         ((model_bin, "-p", "0"), "-p needs a number"),
         ((model_bin, "-n", "x"), "-n needs a number"),
         ((model_bin, "-z"), "no option -z"),
-        ((model_bin, "-f"), "lacks its value"),
-        ((model_bin, "-f", tmp_path / "none"), "cannot be read"),
+        ((model_bin, "-S"), "lacks its value"),
+        ((model_bin, "-c", "hi"), "takes no prompt"),
         ((model_bin, "a", "b"), "two prompts"),
-        ((model_bin, "-r", "5 x"), "which is no id"),
-        ((model_bin, "-r", "99999"), "which is no id"),
-        ((model_bin, "-l", "cat " * 40), "the model reads 24"),
     ):
         said = run(guarded, *words, rc=2).stderr.decode()
         assert any(part in said for part in says.split("|")) and said.startswith("groundup: "), said
     assert b"temperature" in run(guarded, "-h").stdout
+    long = run(guarded, model_bin, "-n", 2, "cat " * 40)
+    assert b"Only the end of it is read" in long.stderr
 
 
 # ---- What is not exported ------------------------------------------------------------------------
