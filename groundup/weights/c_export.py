@@ -10,7 +10,7 @@ are not in it: a reply ends where the model asks for one. LayerScale is folded i
 
 int8: every matrix in groups of 32 numbers of a row, which share a scale: number = scale * int8, the largest
 of a group being 127. Norms, biases and positions stay float32. The program rounds what a matrix is multiplied
-with to 16 bits, again in groups of 32, and multiplies integers. Source: llama.cpp's Q8_0, which has its scales
+with to 16 bits, in groups of 32 too, and multiplies integers. Source: llama.cpp's Q8_0, which has its scales
 in half precision and its activations in 8 bits.
 
 Oracle: the model itself, teacher-forced and greedy, and its tokenizer on fuzzed texts (tests).
@@ -205,7 +205,7 @@ def _split(tokenizer: Tokenizer) -> tuple[int, bool]:
 
 
 def _merges(tokenizer: Tokenizer) -> bytes:
-    """left, right, made, rank of each merge, sorted; without a list of them, of all pairs that make a token."""
+    """left, right, made, rank of each merge, sorted; without a list, of all pairs that make a token."""
     found: dict[tuple[int, int], tuple[int, int]] = {}
     if isinstance(tokenizer, BytePairTokenizer):
         for i, pair in enumerate(tokenizer.merges):

@@ -262,32 +262,31 @@ static void load(const char *path) {
 
 static float dot(const float *a, const float *b, uint32_t n) { /* 16 sums, so that wide registers can be used */
     float sums[16] = {0}, sum = 0;
-    uint32_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++) sums[j] += a[i + j] * b[i + j];
-    for (; i < n; i++) sum += a[i] * b[i];
+    for (; n >= 16; n -= 16, a += 16, b += 16)
+        for (int j = 0; j < 16; j++) sums[j] += a[j] * b[j];
     for (int j = 0; j < 16; j++) sum += sums[j];
+    while (n--) sum += *a++ * *b++;
     return sum;
 }
 
 /* Weights of 8 bits meet activations of 16, which lose next to nothing: 32 products still fit into an int32, and
    processors multiply pairs of int16 as fast as pairs of int8. */
-static float dot_int8(const int8_t *a, const float *scale, uint32_t n) {
+static float dot_int8(const int8_t *a, const float *scale, const int16_t *b, const float *b_scale, uint32_t n) {
     float sum = 0;
-    for (uint32_t i = 0; i < n; i += 32) {
+    for (uint32_t k = 0; k < n / 32; k++, a += 32, b += 32) {
         int32_t group = 0;
-        for (int j = 0; j < 32; j++) group += a[i + j] * narrow[i + j];
-        sum += scale[i / 32] * narrow_scale[i / 32] * (float)group;
+        for (int j = 0; j < 32; j++) group += a[j] * b[j];
+        sum += scale[k] * b_scale[k] * (float)group;
     }
     return sum;
 }
 
 static void make_narrow(const float *in, uint32_t n) { /* in groups of 32, the largest of each being 32767 */
-    for (uint32_t i = 0; i < n; i += 32) {
+    for (uint32_t k = 0; k < n / 32; k++, in += 32) {
         float most = 1e-30f;
-        for (int j = 0; j < 32; j++) most = fabsf(in[i + j]) > most ? fabsf(in[i + j]) : most;
-        narrow_scale[i / 32] = most / 32767;
-        for (int j = 0; j < 32; j++) narrow[i + j] = (int16_t)lrintf(in[i + j] / most * 32767);
+        for (int j = 0; j < 32; j++) most = fabsf(in[j]) > most ? fabsf(in[j]) : most;
+        narrow_scale[k] = most / 32767;
+        for (int j = 0; j < 32; j++) narrow[32 * k + (uint32_t)j] = (int16_t)lrintf(in[j] / most * 32767);
     }
 }
 
@@ -296,7 +295,8 @@ static void multiply(float *out, const Matrix *m, const float *in) { /* out = m 
     if (m->int8) make_narrow(in, n);
     for (uint32_t r = 0; r < m->rows; r++) {
         size_t at = (size_t)r * n;
-        out[r] = m->int8 ? dot_int8(m->int8 + at, m->scale + at / 32, n) : dot(m->f32 + at, in, n);
+        if (m->int8) out[r] = dot_int8(m->int8 + at, m->scale + at / 32, narrow, narrow_scale, n);
+        else out[r] = dot(m->f32 + at, in, n);
         if (m->bias) out[r] += m->bias[r];
     }
 }
