@@ -62,7 +62,7 @@ typedef struct {
 
 typedef struct { const float *f32, *scale, *bias; const int8_t *int8; uint32_t rows, columns; } Matrix;
 typedef struct { const float *gain, *bias; } Gain;
-typedef struct { Gain norm, mlp_norm; Matrix qkv, out, up, down; const float *q_norm, *k_norm; } Layer;
+typedef struct { Gain norm, q_norm, k_norm, mlp_norm; Matrix qkv, out, up, down; } Layer;
 typedef struct { uint32_t left, right, made, rank; } Merge;
 typedef struct { uint32_t *at; size_t n, room; } Ids;
 typedef struct { unsigned char *at; size_t n, room; } Text;
@@ -224,7 +224,7 @@ static void take_tensors(void) {
     for (Layer *l = layers; l < layers + h.layers; l++) {
         l->norm = take_norm();
         l->qkv = take_matrix(qkv_rows, h.embd, h.qkv_bias);
-        if (h.qk_norm) l->q_norm = take(h.head_dim, 4), l->k_norm = take(h.head_dim, 4);
+        if (h.qk_norm) l->q_norm.gain = take(h.head_dim, 4), l->k_norm.gain = take(h.head_dim, 4);
         l->out = take_matrix(h.embd, queries, h.bias);
         l->mlp_norm = take_norm();
         l->up = take_matrix(up_rows, h.embd, h.bias);
@@ -301,26 +301,13 @@ static void multiply(float *out, const Matrix *m, const float *in) { /* out = m 
     }
 }
 
-static void rms_norm(float *out, const float *in, const float *gain, uint32_t n) {
-    double squares = 0;
-    for (uint32_t i = 0; i < n; i++) squares += (double)in[i] * in[i];
-    float scale = (float)(1 / sqrt(squares / n + h.norm_eps));
-    for (uint32_t i = 0; i < n; i++) out[i] = in[i] * scale * gain[i];
-}
-
-static void layer_norm(float *out, const float *in, Gain norm, uint32_t n) {
+static void normalise(float *out, const float *in, Gain norm, uint32_t n, uint32_t kind) {
     double mean = 0, squares = 0;
-    for (uint32_t i = 0; i < n; i++) mean += in[i];
-    mean /= n;
+    for (uint32_t i = 0; i < n && kind == LAYER; i++) mean += in[i] / (double)n; /* RMSNorm takes it to be 0 */
     for (uint32_t i = 0; i < n; i++) squares += (in[i] - mean) * (in[i] - mean);
     double scale = 1 / sqrt(squares / n + h.norm_eps);
     for (uint32_t i = 0; i < n; i++)
         out[i] = (float)((in[i] - mean) * scale) * norm.gain[i] + (norm.bias ? norm.bias[i] : 0);
-}
-
-static void normalise(float *out, const float *in, Gain norm) {
-    if (h.norm == RMS) rms_norm(out, in, norm.gain, h.embd);
-    else layer_norm(out, in, norm, h.embd);
 }
 
 static void rotate(float *at) { /* channel i is paired with channel i + head_dim/2 */
@@ -344,8 +331,9 @@ static void attend(const Layer *l, size_t layer, uint32_t position) { /* mixed =
     uint32_t D = h.head_dim, width = h.kv_heads * D, sharing = h.heads / h.kv_heads;
     float *k = keys + layer * h.context * width, *v = values + layer * h.context * width;
     for (uint32_t i = 0; i < h.heads + h.kv_heads; i++) { /* the heads of the queries, then those of the keys */
-        if (h.qk_norm) rms_norm(qkv + i * D, qkv + i * D, i < h.heads ? l->q_norm : l->k_norm, D);
-        if (h.position == ROTARY) rotate(qkv + i * D);
+        float *at = qkv + i * D;
+        if (h.qk_norm) normalise(at, at, i < h.heads ? l->q_norm : l->k_norm, D, RMS);
+        if (h.position == ROTARY) rotate(at);
     }
     memcpy(k + (size_t)position * width, qkv + h.heads * D, width * sizeof *k);
     memcpy(v + (size_t)position * width, qkv + h.heads * D + width, width * sizeof *v);
@@ -383,19 +371,19 @@ static void forward(uint32_t id, uint32_t position, int score) {
     }
     for (uint32_t n = 0; n < h.layers; n++) {
         const Layer *l = layers + n;
-        normalise(y, x, l->norm);
+        normalise(y, x, l->norm, h.embd, h.norm);
         multiply(qkv, &l->qkv, y);
         attend(l, n, position);
         multiply(y, &l->out, mixed);
         for (uint32_t i = 0; i < h.embd; i++) x[i] += y[i];
-        normalise(y, x, l->mlp_norm);
+        normalise(y, x, l->mlp_norm, h.embd, h.norm);
         multiply(wide, &l->up, y);
         activate(wide);
         multiply(y, &l->down, wide);
         for (uint32_t i = 0; i < h.embd; i++) x[i] += y[i];
     }
     if (!score) return; /* inside a prompt nobody asks what comes next */
-    normalise(y, x, last_norm);
+    normalise(y, x, last_norm, h.embd, h.norm);
     multiply(logits, &head, y);
 }
 
@@ -679,13 +667,6 @@ static double number(char option, const char *word, double least, double most) {
     return value;
 }
 
-static void read_prompt(const char *word, Text *prompt) {
-    if (!strcmp(word, "-"))
-        for (int byte; (byte = getchar()) != EOF;) add(prompt, byte);
-    else
-        while (*word) add(prompt, *word++);
-}
-
 int main(int n_words, char **words) {
     const char *model = NULL, *given = NULL, *told = "";
     Text prompt = {0}, system = {0};
@@ -716,7 +697,10 @@ int main(int n_words, char **words) {
         while (*told) add(&system, *told++);
         return chat(&system), 0;
     }
-    read_prompt(given ? given : "", &prompt);
+    if (given && !strcmp(given, "-"))
+        for (int byte; (byte = getchar()) != EOF;) add(&prompt, byte);
+    else
+        while (given && *given) add(&prompt, *given++);
     push_list(&ids, lists[BEFORE]);
     encode(prompt.at, prompt.n, &ids);
     if (!ids.n) push_list(&ids, lists[EMPTY]);
