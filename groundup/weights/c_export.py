@@ -4,9 +4,10 @@
     model.bin       header, tokenizer, chat layout, weights
     README.md       the model card, and how to compile
 
-The program computes what the model computes: with temperature 0 it writes the same ids. What it does not know
-is refused here and named: a split pattern of one's own, or o200k; a chat template that strips messages. Tools
-are not in it: a reply ends where the model asks for one. LayerScale is folded into the matrix before it.
+In float32 the program computes what the model computes: with temperature 0 it writes the same ids. What it
+does not know is refused here and named: a split pattern of one's own, or o200k; a chat template that strips
+messages. Tools are not in it: a reply ends where the model asks for one. LayerScale is folded into the matrix
+before it.
 
 int8: every matrix in groups of 32 numbers of a row, which share a scale: number = scale * int8, the largest
 of a group being 127. Norms, biases and positions stay float32. The program rounds what a matrix is multiplied
@@ -67,10 +68,14 @@ RUN = """
 ## Run it
 
     cc -O3 -march=native groundup.c -lm -o groundup
-    ./groundup model.bin "{prompt}"{chat}
+    ./groundup model.bin "Once upon a time"{chat}
 
-`./groundup -h` lists the options. With `-t 0` it writes the tokens that groundup writes.
+`./groundup -h` lists the options. {same}
 """
+SAME: dict[Dtype, str] = {
+    "float32": "With `-t 0` it writes the tokens that groundup writes.",
+    "int8": "Its weights are rounded to 8 bits, so it may write other tokens than groundup, even with `-t 0`.",
+}
 
 
 def write_c(checkpoint: Checkpoint, path: str | Path, *, dtype: Dtype = "float32") -> None:
@@ -89,7 +94,7 @@ def write_c(checkpoint: Checkpoint, path: str | Path, *, dtype: Dtype = "float32
     with atomic_dir(path) as fresh:
         write_atomic(fresh / "model.bin", weights)
         write_atomic(fresh / "groundup.c", source())
-        write_atomic(fresh / "README.md", card + RUN.format(prompt="Once upon a time", chat=talk))
+        write_atomic(fresh / "README.md", card + RUN.format(chat=talk, same=SAME[dtype]))
 
 
 def source() -> str:

@@ -459,6 +459,7 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     ]
     card = (tmp_path / "c" / "README.md").read_text()
     assert "Model card" in card and "cc -O3" in card and "let a user write them" not in card
+    assert "the tokens that groundup writes" in card
     for words, says in (
         (["c", "ours", "-o", "c"], "not empty"),
         (["c", "none", "-o", "d"], "does not exist"),

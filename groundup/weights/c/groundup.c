@@ -7,8 +7,8 @@
 
    Written by `groundup export c`, for any model that groundup trains: rotary or learned positions, RMSNorm or
    LayerNorm, SwiGLU, GELU or squared ReLU, grouped heads, QK-norm, biases, tied embeddings; characters or byte pairs.
-   With -t 0 it writes the tokens that groundup writes. Nothing that a user types can become a control token: text
-   only ever goes through `encode`, which knows none.
+   In float32 and with -t 0 it writes the tokens that groundup writes. Nothing that a user types can become a control
+   token: text only ever goes through `encode`, which knows none.
 
    model.bin, little-endian; every part begins at a multiple of 4 bytes:
 
