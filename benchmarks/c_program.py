@@ -7,8 +7,8 @@ float32 and int8 (groups of 32), and each program continues it greedily. Compile
 all: -O3 -march=native, and -Ofast -march=native, since -Ofast is llama2.c's own advice (`make runfast`). In
 float32 both must write the same ids, or nothing is claimed: it is the same model.
 
-A round runs every program once for a few tokens and once for many, and counts the CPU seconds between the two,
-so that loading is left out. Rounds alternate; the ratio is the median of the rounds' ratios.
+A round runs every program once for a few tokens and once for many; the CPU seconds between the two are
+counted, so that loading is not. Rounds alternate; the ratio is the median of the rounds' ratios.
 
 Not the same in int8: llama2.c's runq.c rounds activations to 8 bits, ours to 16.
 """

@@ -74,7 +74,7 @@ RUN = """
 """
 SAME: dict[Dtype, str] = {
     "float32": "With `-t 0` it writes the tokens that groundup writes.",
-    "int8": "Its weights are rounded to 8 bits, so it may write other tokens than groundup, even with `-t 0`.",
+    "int8": "Its weights are rounded to 8 bits, so it may write other tokens than groundup does.",
 }
 
 

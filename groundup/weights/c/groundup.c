@@ -1,4 +1,5 @@
-/* groundup.c: a language model in one file of C99: text to tokens, tokens through the transformer, tokens to text.
+/* groundup.c: a language model in one file of C: text to tokens, tokens through the transformer, tokens to text.
+   C99, and of POSIX only what maps a file into memory.
 
        cc -O3 -march=native groundup.c -lm -o groundup
        ./groundup model.bin "Once upon a time"     continue a text; the prompt may be empty
@@ -29,13 +30,17 @@
    heap for the merges, so that a piece of n letters without a blank takes n * n steps.
 
    Read `forward` first, then what it calls, then `encode`, `choose` and `go_on`. */
+#define _POSIX_C_SOURCE 200809L
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 enum Norm { RMS, LAYER };
 enum Position { NO_POSITION, LEARNED, ROTARY };
@@ -157,7 +162,7 @@ static Gain take_norm(void) {
 }
 
 static void check_header(const char *path, uint64_t size) {
-    if (size < sizeof h || memcmp(h.magic, "groundup", 8)) die("%s is no model file of `groundup export c`.", path);
+    if (memcmp(h.magic, "groundup", 8)) die("%s is no model file of `groundup export c`.", path);
     if (h.version != 1) die("%s has version %u, and this program reads 1. Export it again.", path, h.version);
     if (h.length != size)
         die("%s has %llu bytes and should have %llu: it was cut short or altered. Copy it again.", path,
@@ -242,16 +247,16 @@ static void take_tensors(void) {
     cosines = room_for(h.head_dim, 4), sines = room_for(h.head_dim, 4);
 }
 
-static void load(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (!file) die("%s cannot be read.", path);
-    size_t begins = fread(&h, 1, sizeof h, file);
-    long size = begins < sizeof h || fseek(file, 0, SEEK_END) ? (long)begins : ftell(file);
+static void load(const char *path) { /* mapped, not copied: it starts at once, and the system keeps it for next time */
+    int file = open(path, O_RDONLY);
+    off_t size = file < 0 ? -1 : lseek(file, 0, SEEK_END);
+    if (size < 0) die("%s cannot be read.", path);
+    if (size < (off_t)sizeof h) die("%s is no model file of `groundup export c`.", path);
+    const unsigned char *all = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, file, 0);
+    if (all == MAP_FAILED) die("%s cannot be read.", path);
+    close(file);
+    memcpy(&h, all, sizeof h);
     check_header(path, (uint64_t)size);
-    rewind(file);
-    unsigned char *all = room_for((uint64_t)size, 1);
-    if (fread(all, 1, (size_t)size, file) != (size_t)size) die("%s cannot be read.", path);
-    fclose(file);
     cursor = all + sizeof h, file_end = all + size;
     take_tokens();
     take_tensors();
