@@ -147,6 +147,9 @@ def test_logits_and_greedy_ids_are_those_of_the_model(name, program, tmp_path):
     for prompt in (ids[:1], ids[:7], ids * 2):  # it writes on beyond its context of 24
         greedy = write_on(ours.model, prompt, GREEDY, torch.Generator())
         assert ids_of(run(program, "ids", model_bin, 60, *prompt)) == greedy
+    greedy = write_on(ours.model, TOKENIZER.encode("the cat"), GREEDY, torch.Generator())
+    shown = run(program, model_bin, "-t", 0, "-n", 60, "the cat").stdout
+    assert shown == b"the cat" + TOKENIZER.decode_bytes(greedy) + b"\n"
 
 
 def test_int8_is_the_model_with_rounded_weights(program, tmp_path):

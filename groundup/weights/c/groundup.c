@@ -567,14 +567,14 @@ static uint32_t choose(void) { /* the next id; logits become probabilities */
     return best;
 }
 
-static void show(uint32_t id, int screened) { /* screened: no control characters for the terminal */
+static void show(uint32_t id, int in_chat) { /* there without control characters, which a terminal would obey */
     size_t n;
     const unsigned char *b = token(id, &n);
     if (asked.ids) printf("%u ", id);
-    else if (lists[CALL][0] == 2 && has(lists[CALL], id)) /* it asks a tool, and here is none */
+    else if (in_chat && lists[CALL][0] == 2 && has(lists[CALL], id)) /* it asks a tool, and here is none */
         fputs(id == lists[CALL][1] ? "[" : "?]", stdout);
     for (size_t i = 0; i < n && !asked.ids; i++)
-        putchar(screened && b[i] < 32 && b[i] != '\n' && b[i] != '\t' ? '?' : b[i]);
+        putchar(in_chat && b[i] < 32 && b[i] != '\n' && b[i] != '\t' ? '?' : b[i]);
     fflush(stdout);
 }
 
