@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundup.base.errors import UserError
-from groundup.tokenizer.protocol import Tokenizer
 
 if TYPE_CHECKING:
     from groundup.infer.sampling import SamplingParams
@@ -90,6 +89,7 @@ def stream(trained: Checkpoint, prompt: str, params: SamplingParams, *, seed: in
 
     from groundup.infer.continuation import write_on
     from groundup.models.transformer import Transformer
+    from groundup.tokenizer.layouts import beginning
     from groundup.tokenizer.stream import StreamDecoder
 
     if not isinstance(trained.model, Transformer):
@@ -109,11 +109,3 @@ def stream(trained: Checkpoint, prompt: str, params: SamplingParams, *, seed: in
         trained.model, ids, params, generator, on_token=lambda id: print(decoder.push(id), end="", flush=True)
     )
     print(decoder.flush())
-
-
-def beginning(tokenizer: Tokenizer) -> int:
-    """The id that stands before a text: the mark of a new document, or a line break, or else the first id."""
-    for mark in ("<|bos|>", "<|endoftext|>", "<|begin_of_text|>"):
-        if mark in tokenizer.specials:
-            return tokenizer.special(mark)
-    return next((id for id in range(tokenizer.vocab_size) if tokenizer.bytes_of(id) == b"\n"), 0)

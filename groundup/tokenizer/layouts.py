@@ -154,6 +154,14 @@ FOREIGN = {layout.name: layout for layout in (CHATML, LLAMA3)}
 TEXT_ENDS = ("<|endoftext|>", "<|end_of_text|>")
 
 
+def beginning(tokenizer: Tokenizer) -> int:
+    """The id that stands before a text: the mark of a new document, or a line break, or else the first id."""
+    for mark in (chat.BOS, "<|endoftext|>", "<|begin_of_text|>"):
+        if mark in tokenizer.specials:
+            return tokenizer.special(mark)
+    return next((id for id in range(tokenizer.vocab_size) if tokenizer.bytes_of(id) == b"\n"), 0)
+
+
 def from_dict(content: Any) -> Layout:
     """The layout that `to_dict` described; TokenizerError if it is none."""
     match content:

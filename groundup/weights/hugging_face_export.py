@@ -53,7 +53,7 @@ def write_folder(checkpoint: Checkpoint, path: str | Path) -> str:
     config, names = theirs(model.config)
     tokenizer = _tokenizer(checkpoint.tokenizer)
     about = _about_tokenizer(checkpoint)
-    weights = their_tensors(model, names, overrides=_folded(model))
+    weights = their_tensors(model, names, overrides=folded(model))
     if names is HF_GPT2 and not model.config.bias:
         weights |= _zero_biases(weights)
     ends = _ends(checkpoint)
@@ -141,7 +141,7 @@ def _refused(what: str, instead: str) -> CheckpointError:
     )
 
 
-def _folded(model: Transformer) -> dict[str, Tensor]:
+def folded(model: Transformer) -> dict[str, Tensor]:
     """Weights as they must be where LayerScale has no place."""
     weights, found = model.state_dict(), {}
     for layer in range(model.config.n_layer):

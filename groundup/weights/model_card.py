@@ -19,12 +19,12 @@ from groundup.weights.checkpoint import Checkpoint
 KNOWN = ("chat", "stop", "bos", "what", "source", "can_do")  # of a manifest's extra: not scores
 
 
-def model_card(checkpoint: Checkpoint, *, format: str) -> str:
-    """The text, in Markdown."""
-    return "\n".join(_lines(checkpoint, format)) + "\n"
+def model_card(checkpoint: Checkpoint, *, format: str, controls_can_be_typed: bool = True) -> str:
+    """The text, in Markdown. `controls_can_be_typed`: its readers look for control tokens in text."""
+    return "\n".join(_lines(checkpoint, format, controls_can_be_typed)) + "\n"
 
 
-def _lines(checkpoint: Checkpoint, format: str) -> Iterator[str]:
+def _lines(checkpoint: Checkpoint, format: str, controls_can_be_typed: bool) -> Iterator[str]:
     extra, model = checkpoint.manifest.extra, checkpoint.model
     assert isinstance(model, Transformer), "what is exported is one"
     c = model.config
@@ -51,6 +51,7 @@ def _lines(checkpoint: Checkpoint, format: str) -> Iterator[str]:
         yield "Nothing that this file knows of. The report of the run, if there was one, has its scores."
     yield "\n## Limits\n"
     yield "- It says what is likely after its training text, true or not. Check what matters."
-    yield "- In this format, programs that look for control tokens in all text let a user write them."
-    yield "  groundup does not: there text and control tokens are apart."
+    if controls_can_be_typed:
+        yield "- In this format, programs that look for control tokens in all text let a user write them."
+        yield "  groundup does not: there text and control tokens are apart."
     yield "- Tools (the calculator) belong to groundup's chat and are not part of this export."

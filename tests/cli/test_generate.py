@@ -4,7 +4,6 @@ import torch
 from groundup.base.errors import CheckpointError, TokenizerError
 from groundup.cli import generate
 from groundup.models.transformer import Transformer, TransformerConfig
-from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.tokenizer.chars import CharTokenizer
 from groundup.weights import checkpoint
 
@@ -31,13 +30,6 @@ def test_it_prints_the_prompt_and_goes_on(run, capsys):
 def test_without_a_prompt_it_begins_by_itself(run, capsys):
     generate.main([str(run), "--max-tokens", "3", "--temperature", "0"])
     assert capsys.readouterr().out == "bcd\n"  # this alphabet has no line break: its first id is the start
-
-
-def test_the_beginning_of_a_text():
-    assert generate.beginning(CharTokenizer.train("ab\n", specials=("<|bos|>",))) == 3
-    assert generate.beginning(CharTokenizer.train("ab\n")) == 0
-    assert generate.beginning(CharTokenizer.train("\tab\n")) == 1
-    assert generate.beginning(BytePairTokenizer([])) == 10
 
 
 def test_the_seed_decides(run, capsys):

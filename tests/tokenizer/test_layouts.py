@@ -8,6 +8,7 @@ import tokenizers
 from groundup.base.errors import DataError, TokenizerError
 from groundup.tokenizer import chat, layouts
 from groundup.tokenizer.bpe import BytePairTokenizer
+from groundup.tokenizer.chars import CharTokenizer
 from groundup.tokenizer.chat import Call, Conversation, Result, assistant, system, user
 from groundup.tokenizer.hugging_face import to_hugging_face
 from groundup.tokenizer.layouts import CHATML, LLAMA3, OWN
@@ -128,3 +129,10 @@ def test_a_layout_that_was_altered():
     for content in ({"layout": "else"}, {"layout": "chatml"}, {"layout": "groundup", "system": ""}, None):
         with pytest.raises(TokenizerError, match="is no chat layout"):
             layouts.from_dict(content)
+
+
+def test_the_beginning_of_a_text():
+    assert layouts.beginning(CharTokenizer.train("ab\n", specials=("<|bos|>",))) == 3
+    assert layouts.beginning(CharTokenizer.train("ab\n")) == 0
+    assert layouts.beginning(CharTokenizer.train("\tab\n")) == 1
+    assert layouts.beginning(BytePairTokenizer([])) == 10
