@@ -5,7 +5,8 @@
    PyTorch's in the last digits: the likeliest token is the same one unless two are as likely to some seven digits.
 
    Letters: C channels, H query heads, G key/value heads, D head width, F feed-forward width, V vocabulary.
-   Not here: WebAssembly and threads. A small model needs neither, and this can be read.
+   Not here: WebAssembly and threads. A model of a million numbers writes hundreds of tokens a second as it is, one of
+   135 million some four; and this can be read.
    Next: chat.js. */
 "use strict";
 

@@ -83,6 +83,7 @@ class Page {
     this.last = text;
     this.running = new AbortController();
     at("send").textContent = this.say("stop");
+    at("log").setAttribute("aria-busy", "true"); // who listens hears the whole reply, not each token
     const options = { temperature: Number(at("temperature").value), signal: this.running.signal };
     try {
       await (this.facts.chat ? this.answer(text.trim(), options) : this.continue(text, options));
@@ -92,6 +93,7 @@ class Page {
     } finally {
       this.running = null;
       at("send").textContent = this.say("send");
+      at("log").removeAttribute("aria-busy");
     }
   }
 
