@@ -32,7 +32,7 @@ from groundup.tokenizer.chars import CharTokenizer
 from groundup.tokenizer.chat import Call, Conversation, Result, user
 from groundup.tokenizer.patterns import CL100K, DIGITS, GPT2, O200K
 from groundup.tokenizer.vocabulary import VocabularyTokenizer
-from groundup.weights import checkpoint
+from groundup.weights import checkpoint, html_export
 from groundup.weights.c_export import model_bytes
 from groundup.weights.gguf_read import PATTERNS as GGUF
 from groundup.weights.html_export import ENGINE, facts, page, source, write_page
@@ -547,7 +547,7 @@ def test_a_page_that_was_damaged_says_so(tmp_path):
     assert node(None, body, files=files, checksum=zlib.adler32(data)) == [290, *["damaged"] * 4]
 
 
-def test_what_cannot_be_faithful_is_refused(tmp_path):
+def test_what_cannot_be_faithful_is_refused(tmp_path, monkeypatch):
     def refused(words, config, tokenizer=TOKENIZER):
         with pytest.raises(CheckpointError, match=words):
             write_page(saved(tmp_path / "ours", config, tokenizer), tmp_path / "page.html")
@@ -562,6 +562,8 @@ def test_what_cannot_be_faithful_is_refused(tmp_path):
     for name, words in (("there.html", "there already"), ("page.txt", "ends in .html")):
         with pytest.raises(CheckpointError, match=words):
             write_page(ours, tmp_path / name)
+    monkeypatch.setattr(html_export, "MOST_PARAMETERS", parameters(ours.model.config) - 1)
+    refused("a browser opens pages of up to", MODELS["qwen3"])
 
 
 def test_the_command(tmp_path, capsys, monkeypatch):

@@ -184,6 +184,7 @@ class Page {
 
   refuse(error) {
     this.put(element("p", "refused", this.say(error.key, error.about)));
+    if (this.model) this.status("keys");
   }
 
   say(key, ...values) {
