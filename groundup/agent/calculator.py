@@ -147,9 +147,10 @@ class Calculator:
         side = max(abs(base.numerator), base.denominator)
         if side > 1 and (side.bit_length() - 1) * abs(exponent) > self.max_digits * 3.33:
             raise Refused(f"a number on the way has more than {self.max_digits} digits")
-        return (
-            self._sized(base ** int(exponent)) if side > 1 else Fraction(base.numerator ** int(exponent % 2))
-        )
+        if side > 1:
+            return self._sized(base ** int(exponent))
+        # of 1 and -1 only whether it is odd counts, and a power of 0 is 0, but for the 0th
+        return base if exponent % 2 or (base == 0 and exponent) else Fraction(1)
 
     def _sized(self, number: Fraction) -> Fraction:
         if max(abs(number.numerator), number.denominator) >= 10**self.max_digits:

@@ -1,6 +1,6 @@
 """`groundup export`: a model for other programs, faithful or refused.
 
-Next: weights/hugging_face_export.py, weights/c_export.py.
+Next: weights/hugging_face_export.py, weights/c_export.py, weights/html_export.py.
 """
 
 import argparse
@@ -13,19 +13,24 @@ from groundup.base.errors import ConfigError
 if TYPE_CHECKING:
     from groundup.weights.checkpoint import Checkpoint
 
-DTYPES = {"hf": ("float32",), "c": ("float32", "int8")}
+DTYPES = {"hf": ("float32",), "c": ("float32", "int8"), "html": ("int8",)}  # of each the default first
 
 
 def main(words: Sequence[str]) -> int:
     """Run the command with these words."""
     asked = _parser().parse_args(words)
-    if asked.dtype not in DTYPES[asked.format]:
-        allowed = ", ".join(DTYPES[asked.format])
-        raise ConfigError(f"--dtype {asked.dtype} is not written as {asked.format}. Choose {allowed}.")
+    allowed = DTYPES[asked.format]
+    dtype = asked.dtype or allowed[0]
+    if dtype not in allowed:
+        raise ConfigError(f"--dtype {dtype} is not written as {asked.format}. Choose {', '.join(allowed)}.")
     from groundup.weights.source import load
 
-    write: dict[str, Callable[[Checkpoint, Path, str], None]] = {"hf": _hugging_face, "c": _c}
-    write[asked.format](load(asked.run), asked.out, asked.dtype)
+    write: dict[str, Callable[[Checkpoint, Path, str], None]] = {
+        "hf": _hugging_face,
+        "c": _c,
+        "html": _html,
+    }
+    write[asked.format](load(asked.run), asked.out, dtype)
     return 0
 
 
@@ -46,15 +51,24 @@ def _c(checkpoint: "Checkpoint", out: Path, dtype: str) -> None:
     print(f'Run it: {out}/groundup {out}/model.bin "Once upon a time"')
 
 
+def _html(checkpoint: "Checkpoint", out: Path, dtype: str) -> None:
+    from groundup.weights.html_export import write_page
+
+    size = write_page(checkpoint, out)
+    print(f"{out}: the model in {dtype} and a program to run it, {size / 1e6:.1f} MB, one page.")
+    print("Open it in a browser, or mail it: it needs no network and no other file.")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="groundup export", description="Write a model for other programs.")
     add = parser.add_argument
     add(
         "format",
         choices=list(DTYPES),
-        help="hf: a folder for transformers and vLLM; c: a C program to read, and its weights",
+        help="hf: a folder for transformers and vLLM; c: a C program to read, and its weights; html: a page "
+        "with the model in it, to open in a browser or to mail",
     )
     add("run", metavar="RUN", help="a run, a GGUF file, a Hugging Face folder, or smollm2")
-    add("-o", "--out", type=Path, required=True, metavar="PATH", help="a folder that is new")
-    add("--dtype", default="float32", metavar="TYPE", help="float32, and for c also int8 (%(default)s)")
+    add("-o", "--out", type=Path, required=True, metavar="PATH", help="a folder that is new; for html a file")
+    add("--dtype", metavar="TYPE", help="float32 (default), and for c also int8; html is always int8")
     return parser

@@ -72,6 +72,8 @@ def run(folder: Path) -> tuple[list[str], bool]:
         lines += ["", "  scores", *_scores(read_json(folder / "report.json"))]
     if (folder / "report.html").exists():
         lines += ["", f"  report    {folder / 'report.html'}"]
+    if (folder / "chat.html").exists():
+        lines += [f"  chat      {folder / 'chat.html'}: the model as one page"]
     return lines, whole
 
 

@@ -1,4 +1,5 @@
-"""The end of zero-to-chat: what every stage found, as report.json, report.html and report.png.
+"""The end of zero-to-chat: what every stage found, as report.json, report.html and report.png; and chat.html,
+the model as a page.
 
 Nothing is measured here. Every number comes from a stage's record or from the event log.
 """
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from groundup.base.files import write_json
+from groundup.base.config import to_dict
+from groundup.base.errors import CheckpointError
+from groundup.base.files import write_atomic, write_json
 from groundup.base.rundir import RunDir, Stage
 from groundup.models.cost import parameters
 from groundup.models.transformer import Transformer
@@ -22,6 +25,8 @@ from groundup.recipes.report_data import duration, quantity
 from groundup.recipes.report_png import write_png
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.train.metrics import curve
+from groundup.weights.checkpoint import Checkpoint, Manifest
+from groundup.weights.html_export import page
 
 if TYPE_CHECKING:
     from groundup.recipes.zero_to_chat import ZeroToChat
@@ -39,6 +44,7 @@ SHOWN = {
     "unknown_facts": "unknown_refusal",
     "out_of_scope": "out_of_scope",
 }
+PAGE = "chat.html"
 COMPARED = (*SHOWN, "head_addition")
 CAN_DO = [
     "sums of numbers up to 999, with its calculator: What is 123 times 456?",
@@ -52,12 +58,31 @@ CAN_DO = [
 def write(
     recipe: ZeroToChat, run: RunDir, stages: Stages, model: Transformer, tokenizer: Tokenizer
 ) -> dict[str, Any]:
-    """Write the three files into the run directory; returns what report.json holds."""
+    """Write the four files into the run directory; returns what report.json holds."""
     data = collect(recipe, run, stages, model, tokenizer)
+    try:
+        data["page"] = {"file": PAGE, "bytes": write_chat_page(run.path / PAGE, model, tokenizer)}
+    except CheckpointError as error:
+        data["notes"].append(f"There is no page to chat with. {error}")
     write_json(run.path / "report.json", data)
     write_report(run.path / "report.html", data)
     write_png(run.path / "report.png", data)
     return data
+
+
+def write_chat_page(path: Path, model: Transformer, tokenizer: Tokenizer) -> int:
+    """The assistant as one page, in place of an older one; returns its bytes."""
+    manifest = Manifest(
+        kind="transformer",
+        config=to_dict(model.config),
+        step=0,
+        tokenizer=tokenizer.fingerprint,
+        files={},
+        extra={"can_do": CAN_DO},
+    )
+    text = page(Checkpoint(model, tokenizer, manifest))
+    write_atomic(path, text)
+    return len(text.encode())
 
 
 def collect(
@@ -235,8 +260,9 @@ def in_words(run: RunDir, data: dict[str, Any]) -> str:
         line("addition in the head, before RL", "rl_before"),
         line("addition in the head, after RL", "rl_after"),
     ]
+    mailed = [f"To mail:      {run.path / PAGE}, the model as one page"] if "page" in data else []
     return "\n".join([
         "", f"  {'wording':<38} trained   untrained", *rows, "",
         f"From raw text to a chat model in {duration(data['seconds'])}.",
-        f"The report:   {run.path / 'report.html'}", f"Talk to it:   groundup chat {run.path}", "",
+        f"The report:   {run.path / 'report.html'}", *mailed, f"Talk to it:   groundup chat {run.path}", "",
     ])  # fmt: skip

@@ -78,7 +78,19 @@ def opening(data: Data) -> Markup:
         tag("p", lead, cls="lead"),
         tiles(data),
         tag("pre", tag("code", f"groundup chat {run}"), cls="command") if run else None,
+        mailable(data),
     )
+
+
+def mailable(data: Data) -> Markup | None:
+    """A link to the page that holds the model, and how large it is."""
+    found = data.get("page")
+    if not found:
+        return None
+    link = tag("a", "Talk to it in this browser", href=found["file"])
+    size = f"{found['bytes'] / 1e6:.1f} MB"
+    return tag("p", link, f": one page of {size} that holds the model. It works offline, and can be mailed.",
+               cls="hint mailable")  # fmt: skip
 
 
 def tiles(data: Data) -> Markup | None:

@@ -3,6 +3,7 @@
 Every part of the dict may be missing; what is missing is left out of the page.
 
     title, run           headline; the run directory as the reader would type it
+    page                 {file, bytes}: the model as a page of its own, beside the report
     seconds, stages      wall clock in all; [{name, seconds, flops, skipped?}]
     scores               {skill: {value, low, high, n}} for trained phrasings; skills as in SKILLS below,
                          or others

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundup.base.errors import CheckpointError, TokenizerError
+from groundup.base.errors import CheckpointError
 from groundup.base.files import atomic_dir, write_atomic
 from groundup.models.transformer import Transformer, TransformerConfig
 from groundup.tokenizer import chat, layouts
@@ -45,7 +45,7 @@ from groundup.tokenizer.vocabulary import VocabularyTokenizer
 from groundup.weights.checkpoint import Checkpoint
 from groundup.weights.gguf_read import PATTERNS as GGUF_PATTERNS
 from groundup.weights.hugging_face_export import folded
-from groundup.weights.imported import layout_of
+from groundup.weights.imported import layout_or_none
 from groundup.weights.model_card import model_card
 
 Dtype = Literal["float32", "int8"]
@@ -90,7 +90,7 @@ def write_c(checkpoint: Checkpoint, path: str | Path, *, dtype: Dtype = "float32
     weights = model_bytes(checkpoint, dtype=dtype)
     what = f"C program with {dtype} weights"
     card = model_card(checkpoint, format=what, controls_can_be_typed=False)
-    talk = "\n    ./groundup model.bin -c" if _layout(checkpoint) else ""
+    talk = "\n    ./groundup model.bin -c" if layout_or_none(checkpoint) else ""
     with atomic_dir(path) as fresh:
         write_atomic(fresh / "model.bin", weights)
         write_atomic(fresh / "groundup.c", source())
@@ -106,7 +106,7 @@ def model_bytes(checkpoint: Checkpoint, *, dtype: Dtype = "float32") -> bytes:
     """model.bin, as the head of groundup.c describes it."""
     model = checkpoint.model
     assert isinstance(model, Transformer), "write_c has looked"
-    c, tokenizer, layout = model.config, checkpoint.tokenizer, _layout(checkpoint)
+    c, tokenizer, layout = model.config, checkpoint.tokenizer, layout_or_none(checkpoint)
     _check(c, dtype)
     split, whole_pieces = _split(tokenizer)
     assert isinstance(tokenizer, Table), "every tokenizer is one"
@@ -150,9 +150,7 @@ def _check(c: TransformerConfig, dtype: Dtype) -> None:
 
 
 def _refused(what: str, allowed: str) -> CheckpointError:
-    return CheckpointError(
-        f"This model cannot be such a C program: it has {what}, and allowed is: {allowed}."
-    )
+    return CheckpointError(f"This model cannot be exported so: it has {what}, and allowed is: {allowed}.")
 
 
 # ---- Weights -------------------------------------------------------------------------------------
@@ -237,13 +235,6 @@ def _classes() -> bytes:
 
 def _words(numbers: Sequence[int] | np.ndarray) -> bytes:
     return np.asarray(numbers, dtype="<u4").tobytes()
-
-
-def _layout(checkpoint: Checkpoint) -> layouts.Layout | None:
-    try:
-        return layout_of(checkpoint)
-    except (CheckpointError, TokenizerError):
-        return None
 
 
 def _lists(checkpoint: Checkpoint, layout: layouts.Layout | None) -> Iterator[Sequence[int]]:

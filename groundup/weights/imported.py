@@ -78,6 +78,14 @@ def layout_of(checkpoint: Checkpoint) -> layouts.Layout:
     return layouts.OWN
 
 
+def layout_or_none(checkpoint: Checkpoint) -> layouts.Layout | None:
+    """How to talk to a model, None if it cannot be talked to."""
+    try:
+        return layout_of(checkpoint)
+    except (CheckpointError, TokenizerError):
+        return None
+
+
 def config_of(settings: Mapping[str, Any], *, where: str) -> TransformerConfig:
     """The config of these settings; CheckpointError for values that fit no model."""
     length = settings.get("context_len")

@@ -1,5 +1,6 @@
 """The whole road at tiny sizes, on the text that every Python carries, without a network."""
 
+import base64
 import json
 import os
 import re
@@ -11,14 +12,14 @@ from typing import Any
 import pytest
 
 from groundup.base.config import replace_path, to_dict
-from groundup.base.errors import ConfigError, FetchError, HashError
+from groundup.base.errors import CheckpointError, ConfigError, FetchError, HashError
 from groundup.base.rundir import RunDir
 from groundup.data import fetch
 from groundup.infer.sampling import SamplingParams
 from groundup.posttrain import grpo
-from groundup.recipes import chat_scores, chat_text, chat_training
+from groundup.recipes import chat_report, chat_scores, chat_text, chat_training
 from groundup.recipes.zero_to_chat import ZeroToChat
-from groundup.weights import checkpoint
+from groundup.weights import c_export, checkpoint
 
 STAGES = [
     "corpus", "tokenizer", "tokens", "ngrams", "pretrain", "finetune", "reinforce", "control",
@@ -139,6 +140,28 @@ def test_the_page_needs_nothing_else(finished):
         assert not re.search(loads, page), loads
     assert "<svg" in page or "data:image" in page
     assert "From raw text to a chat model" in page
+
+
+def test_the_model_lies_beside_its_report_as_a_page(finished):
+    out, said = finished
+    page, report = (out / "chat.html").read_text(), json.loads((out / "report.json").read_text())
+    assert report["page"] == {"file": "chat.html", "bytes": len(page.encode())}
+    assert page.startswith("<!doctype html>") and "What is 123 times 456?" in page
+    assert 'href="chat.html"' in (out / "report.html").read_text() and "chat.html" in said
+    model = base64.b64decode(re.findall(r'id="model">([^<]+)<', page)[0])
+    assert model == c_export.model_bytes(checkpoint.load(out / "model"), dtype="int8")
+
+
+def test_a_model_that_cannot_be_a_page_still_has_its_report(finished, tmp_path, monkeypatch):
+    def refuse(*words: Any) -> int:
+        raise CheckpointError("n_embd=36.")
+
+    shutil.copytree(finished[0], tmp_path / "run")
+    (tmp_path / "run" / "chat.html").unlink()
+    monkeypatch.setattr(chat_report, "write_chat_page", refuse)
+    assert "chat.html" not in run(recipe(), tmp_path / "run")
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert "page" not in report and "n_embd=36" in report["notes"][-1]
 
 
 def test_every_answer_of_the_exam_can_be_read(finished):
