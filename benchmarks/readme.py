@@ -50,6 +50,7 @@ class Labels:
     ratios_note: str  # {machine} {date} {n}
     learns: str  # {seconds} {theirs} {loss} {far} {speed}, of Tiny Shakespeare beside nanoGPT
     learns_note: str  # {machine} {date} {n}
+    ladder_note: str  # {machine} {date} {n}
 
 
 LABELS: dict[Language, Labels] = {
@@ -102,6 +103,9 @@ LABELS: dict[Language, Labels] = {
             "train-32k-vs-rustbpe": "training 32,000 ids",
             "train-32k-vs-gigatoken": "training 32,000 ids",
             "train-32k-vs-hf": "training 32,000 ids",
+            "mlp.steps": "Bengio's MLP, 11,897 weights",
+            "batchnorm.steps": "the MLP with BatchNorm, 12,097",
+            "wavenet.steps": "WaveNet, 76,579",
         },
         behind="{ratio} (behind)",
         ratios_note="CPU time of one thread, contenders in turns in one process, equal ids first, medians, "
@@ -112,6 +116,9 @@ LABELS: dict[Language, Labels] = {
         "shape, batch and optimizer we train {speed:.2f} times as many tokens a second: the gain is what a "
         "step learns (Muon, a rate for each kind of weight, RoPE), not how long it takes.",
         learns_note="Wall time, contenders in turns, median of n={n}; {date}, {machine}.",
+        ladder_note="Training steps, `fit` with its checks beside the notebook's own cell: the same weights "
+        "and rows, equal losses first; CPU time of one thread, contenders in turns in one process, medians, "
+        "n={n}; {date}, {machine}.",
     ),
     "zh": Labels(
         took="实测：**{time}**（{what}），{machine}。",
@@ -160,6 +167,9 @@ LABELS: dict[Language, Labels] = {
             "train-32k-vs-rustbpe": "训练 32,000 个 id",
             "train-32k-vs-gigatoken": "训练 32,000 个 id",
             "train-32k-vs-hf": "训练 32,000 个 id",
+            "mlp.steps": "Bengio 的 MLP，11,897 个权重",
+            "batchnorm.steps": "带 BatchNorm 的 MLP，12,097 个权重",
+            "wavenet.steps": "WaveNet，76,579 个权重",
         },
         behind="{ratio}（落后）",
         ratios_note="单线程 CPU 时间，同一进程内轮流测量，先确认 id 相同，取中位数，n={n}；"
@@ -171,6 +181,8 @@ LABELS: dict[Language, Labels] = {
         "我们每秒训练的 token 是它的 {speed:.2f} 倍：快在每一步学到的更多"
         "（Muon、各类权重各自的学习率、RoPE），而不是每一步更省时间。",
         learns_note="实际时间，轮流测量，n={n}，取中位数；{date}，{machine}。",
+        ladder_note="训练步数之比：带全部检查的 `fit` 对比课程笔记本自己的单元格；权重和数据相同，"
+        "先确认损失相等；单线程 CPU 时间，同一进程内轮流测量，取中位数，n={n}；{date}，{machine}。",
     ),
 }
 
@@ -233,7 +245,7 @@ def learns_block(found: list[Result], say: Labels) -> str:
 
 
 def ratios_block(found: list[Result], say: Labels) -> str:
-    """How fast the tokenizer is beside each peer, also where the peer is ahead."""
+    """How fast something is beside each peer, also where the peer is ahead."""
     result = found[0]
     claims = [claim for id in say.ratios if (claim := result.claim(id)) and claim.ratio is not None]
     rows = []
@@ -245,7 +257,8 @@ def ratios_block(found: list[Result], say: Labels) -> str:
         return ""
     counts = sorted({claim.n for claim in claims if claim.n})
     n = ", ".join(map(str, counts))
-    note = say.ratios_note.format(n=n, date=result.date, machine=result.machine)
+    how = say.ladder_note if result.name == "ladder" else say.ratios_note
+    note = how.format(n=n, date=result.date, machine=result.machine)
     return "\n".join([f"| {' | '.join(say.ratios_head)} |", "|---|---|---|", *rows, "", note])
 
 
@@ -269,6 +282,7 @@ BLOCKS: dict[str, tuple[str, Tell]] = {  # name: the benchmark, and how it is to
     "learning": ("shakespeare-char", learns_block),
     "encoding": ("tokenizer", ratios_block),
     "tokenizer-training": ("tokenizer-train", ratios_block),
+    "ladder": ("ladder", ratios_block),
 }
 
 
