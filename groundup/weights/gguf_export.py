@@ -81,6 +81,8 @@ def write_file(checkpoint: Checkpoint, path: str | Path, *, dtype: Dtype = "f32"
     if config.mlp == "gelu_erf":
         raise refused("mlp='gelu_erf'", "llama.cpp's gpt2 has the tanh form, 'gelu'")
     tokens, remarks = _tokenizer(checkpoint)
+    if dtype.startswith("q4") and checkpoint.manifest.extra.get("quantized", {}).get("method") == "gptq":
+        remarks.append("its 4-bit codes were chosen with a text, and are rounded once more; q8_0 is nearer")
     metadata: dict[str, Value] = {
         "general.architecture": family,
         "general.name": path.stem,

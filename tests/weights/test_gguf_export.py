@@ -1,5 +1,6 @@
 """GGUF files of ours: the `gguf` package finds every bit, our reader the same model, llama.cpp equal text."""
 
+import json
 import subprocess
 import sys
 
@@ -306,8 +307,6 @@ print("FOUND" + json.dumps([
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_llama_cpp_says_the_same(name, tmp_path):
-    import json
-
     pytest.importorskip(
         "llama_cpp", reason="llama-cpp-python is an optional oracle: it takes minutes to compile"
     )
@@ -315,9 +314,8 @@ def test_llama_cpp_says_the_same(name, tmp_path):
     prompt, text = TOKENIZER.encode("the cat sat"), "the cat's 12345 hats\n\n ok, naïve 你好 "
     talk = chat.Conversation((chat.system("be kind"), chat.user("the <|end|> cat?")))
     asked = json.dumps([str(path), prompt, text, talk.to_dict()["messages"], 20])
-    done = subprocess.run(
-        [sys.executable, "-c", LLAMA], input=asked, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", LLAMA], input=asked, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
     made, logits, ids, rendered, end = json.loads(done.stdout.split("FOUND")[1])
     greedy = generate(ours.model, [prompt], SamplingParams(temperature=0, max_tokens=20))[0].ids
     assert made == greedy and len(set(greedy)) > 1
