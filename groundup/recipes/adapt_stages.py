@@ -95,7 +95,7 @@ def load_base(recipe: Adapt) -> Base:
     assert isinstance(loaded.model, Transformer), "or it would have been refused"
     digest = source.digest(path)
     keeps = {key: value for key, value in loaded.manifest.extra.items() if key in ("chat", "stop", "bos")}
-    base = Base(loaded.model, loaded.tokenizer, digest, _old_tokens(recipe.old or path), keeps)
+    base = Base(loaded.model, loaded.tokenizer, digest, old_tokens(recipe.old or path), keeps)
     if base.old is None and (recipe.replay or recipe.old):
         raise ConfigError(
             f"The text that the base learned is not there: neither {recipe.old or path} nor a folder above "
@@ -105,7 +105,7 @@ def load_base(recipe: Adapt) -> Base:
     return base
 
 
-def _old_tokens(path: Path) -> Path | None:
+def old_tokens(path: Path) -> Path | None:
     """The folder `tokens` of the run in which the checkpoint lies, at most three levels up."""
     for folder in (path, *path.absolute().parents[:3]):
         if all((folder / "tokens" / wanted / "manifest.json").is_file() for wanted in ("train", "held_out")):

@@ -139,7 +139,7 @@ def to_hugging_face(tokenizer: PieceTokenizer) -> dict[str, Any]:
     vocab = {
         to_text(token): id for id in range(tokenizer.vocab_size) if (token := tokenizer.bytes_or_none(id))
     }
-    merges = [[to_text(left), to_text(right)] for left, right in _merges(tokenizer)]
+    merges = [[to_text(left), to_text(right)] for left, right in merges_of(tokenizer)]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {
         "version": "1.0",
@@ -165,7 +165,7 @@ def to_hugging_face(tokenizer: PieceTokenizer) -> dict[str, Any]:
     }
 
 
-def _merges(tokenizer: PieceTokenizer) -> Iterator[tuple[bytes, bytes]]:
+def merges_of(tokenizer: PieceTokenizer) -> Iterator[tuple[bytes, bytes]]:
     """The pairs in the order of their ranks, as bytes."""
     if isinstance(tokenizer, BytePairTokenizer | VocabularyTokenizer) and tokenizer.merges is not None:
         yield from ((tokenizer.bytes_of(left), tokenizer.bytes_of(right)) for left, right in tokenizer.merges)

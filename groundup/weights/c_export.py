@@ -43,8 +43,8 @@ from groundup.tokenizer.table import Table
 from groundup.tokenizer.unicode_classes import runs
 from groundup.tokenizer.vocabulary import VocabularyTokenizer
 from groundup.weights.checkpoint import Checkpoint
+from groundup.weights.exported import folded
 from groundup.weights.gguf_read import PATTERNS as GGUF_PATTERNS
-from groundup.weights.hugging_face_export import folded
 from groundup.weights.imported import layout_or_none
 from groundup.weights.model_card import model_card
 

@@ -2,7 +2,8 @@
 
     manifest.json         schema version, model kind and config, step, tokenizer fingerprint,
                           size and SHA-256 of each file
-    model.safetensors     the weights; one that two names share is written once
+    model.safetensors     the weights; one that two names share is written once, and of a quantized one the
+                          codes and scales (quantized.py)
     tokenizer.json        what its ids mean
     training.safetensors  optimizer state, if training is to go on
     training.json         counters, if training is to go on
@@ -36,6 +37,7 @@ from groundup.base.files import atomic_dir, read_json, recover, sha256_file, wri
 from groundup.models.catalog import build, kind_of
 from groundup.tokenizer.load import load as load_tokenizer
 from groundup.tokenizer.protocol import Tokenizer
+from groundup.weights.quantized import Quantized, restored, stored
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -80,13 +82,18 @@ def save(
     step: int,
     training: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
+    quantized: Mapping[str, Quantized] | None = None,
 ) -> None:
     """Write a checkpoint, replacing one that is there only when the new one is complete and on the disk.
 
     `training` maps names to tensors (training.safetensors) and plain JSON values (training.json). `extra` is
-    kept in the manifest: where the weights come from, what they scored. Raises UserError if the disk is full.
+    kept in the manifest: where the weights come from, what they scored. Of the matrices in `quantized` the
+    codes are written in place of the weights. Raises UserError if the disk is full.
     """
     tensors, tied = _untied(model.state_dict())
+    for name, matrix in (quantized or {}).items():
+        del tensors[name]
+        tensors |= stored(name, matrix)
     with atomic_dir(path) as fresh:
         save_file(tensors, fresh / "model.safetensors")
         tokenizer.save(fresh / "tokenizer.json")
@@ -313,7 +320,7 @@ def _untied(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, s
 
 def _fill(model: nn.Module, path: Path, manifest: Manifest) -> None:
     """Copy the saved weights into `model`: exactly its names and shapes, or CheckpointError."""
-    tensors = _tensors(path / "model.safetensors")
+    tensors = restored(_tensors(path / "model.safetensors"), where=str(path))
     tensors.update({alias: tensors[name] for alias, name in manifest.tied.items()})
     try:
         model.load_state_dict(tensors, strict=True)

@@ -18,11 +18,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from groundup.base.errors import CheckpointError, TokenizerError
 from groundup.models.transformer import TransformerConfig
 from groundup.tokenizer.byte_level import from_strings
 from groundup.tokenizer.hugging_face import DIGITS_FIRST
 from groundup.tokenizer.patterns import GPT2
+from groundup.tokenizer.patterns import PATTERNS as OURS
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.weights.foreign_names import GGUF, GGUF_GPT2, GGUF_LLAMA, Names, filled
 from groundup.weights.gguf_file import GGUFFile
@@ -37,8 +40,9 @@ PATTERNS = {  # tokenizer.ggml.pre: how text is cut before byte-pair encoding
     "llama3": _ENDINGS + r"\p{N}{1,3}" + _REST,
     "qwen2": _ENDINGS + r"\p{N}" + _REST,
 }
+PRE = {"gpt2": "gpt-2", "digits": "qwen2", "cl100k": "llama-bpe"}  # our name of a pattern; the nearest there
 WHOLE_PIECES = ("llama-bpe", "llama3")  # a piece that is a token is that token, before any merging
-NORMAL, USER_DEFINED = 1, 4  # tokenizer.ggml.token_type; the others are no text: control, unused, byte
+NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # tokenizer.ggml.token_type; only the first is text
 FAMILIES: dict[str, tuple[Names, dict[str, Any]]] = {
     "llama": (GGUF_LLAMA, {"qk_norm": False}),
     "qwen2": (GGUF, {"qk_norm": False}),
@@ -126,7 +130,8 @@ def _settings(file: GGUFFile, architecture: str, where: str) -> dict[str, Any]:
     settings |= {"vocab_size": embedding.shape[0], "tie": "output.weight" not in tensors}
     settings["bias"] = settings.get("bias", False) or "blk.0.attn_output.bias" in tensors
     settings["qkv_bias"] = "blk.0.attn_q.bias" in tensors or "blk.0.attn_qkv.bias" in tensors
-    settings.setdefault("norm_eps", 1e-5)
+    # a float32 in the file: 1e-6, and not 9.99999997e-07, is what was meant
+    settings["norm_eps"] = float(str(np.float32(settings.get("norm_eps", 1e-5))))
     width = settings.get("head_dim") or settings["n_embd"] // max(1, settings["n_head"])
     for key in ("attention.value_length", "rope.dimension_count"):
         if architecture != "gpt2" and own.get(key, width) != width:
@@ -174,12 +179,24 @@ def _tokenizer(metadata: Mapping[str, Any], rows: int, where: str) -> Tokenizer:
         return from_strings(
             tokens,
             merges,
-            pattern=PATTERNS[get("pre")],
+            pattern=_pattern(metadata, where),
             specials=specials,
             whole_pieces=get("pre") in WHOLE_PIECES,
         )
     except TokenizerError as error:
         raise CheckpointError(f"{where} has a tokenizer that cannot be used: {error}") from None
+
+
+def _pattern(metadata: Mapping[str, Any], where: str) -> str:
+    """How text is cut; a file that we wrote says it exactly (gguf_export.py)."""
+    pre, ours = metadata["tokenizer.ggml.pre"], metadata.get("groundup.split")
+    if ours is None:
+        return PATTERNS[pre]
+    if PRE.get(ours) != pre:
+        raise CheckpointError(
+            f"{where} cuts text in the way {pre!r}, and its groundup.split says {ours!r}: it was altered."
+        )
+    return OURS[ours]
 
 
 def _template(metadata: Mapping[str, Any], where: str) -> str:

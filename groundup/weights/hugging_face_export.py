@@ -5,8 +5,7 @@
     tokenizer.json, tokenizer_config.json     the same ids for the same text, and the chat template
     README.md                                 the model card
 
-An export is faithful or it is refused, with the choice that stands in the way: squared ReLU, for example, is
-in none of these families. LayerScale is no obstacle: a gain on what a matrix writes is a gain on its rows.
+An export is faithful or it is refused, with the choice that stands in the way (exported.py).
 
 Two things that the folder cannot say are in README.md: here a user's text can never spell a control token,
 and transformers, which looks for them in all text, reads "<|end|>" as one; and our tools are
@@ -25,29 +24,24 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from groundup.base.errors import CheckpointError, TokenizerError
+from groundup.base.errors import CheckpointError
 from groundup.base.files import atomic_dir, write_atomic, write_json
-from groundup.models.transformer import Transformer, TransformerConfig
+from groundup.models.transformer import TransformerConfig
 from groundup.tokenizer import layouts
 from groundup.tokenizer.chars import CharTokenizer
 from groundup.tokenizer.hugging_face import to_hugging_face
 from groundup.tokenizer.pieces import PieceTokenizer
 from groundup.tokenizer.protocol import Tokenizer
 from groundup.weights.checkpoint import Checkpoint
+from groundup.weights.exported import bos_of, ends_of, family_of, folded, transformer_of
 from groundup.weights.foreign_names import HF_GPT2, HF_LLAMA, Names, their_tensors
-from groundup.weights.imported import layout_of
+from groundup.weights.imported import layout_or_none
 from groundup.weights.model_card import model_card
-
-BEFORE_TEXT = ("<|bos|>", "<|begin_of_text|>", "<|endoftext|>")
 
 
 def write_folder(checkpoint: Checkpoint, path: str | Path) -> str:
     """Write the folder; returns the model type. CheckpointError, before anything is written, if it cannot."""
-    path, model = Path(path), checkpoint.model
-    if not isinstance(model, Transformer):
-        raise CheckpointError(
-            f"A model of the kind {checkpoint.manifest.kind!r} has no place in such a folder."
-        )
+    path, model = Path(path), transformer_of(checkpoint)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise CheckpointError(f"{path} is there and not empty. Choose another with -o PATH.")
     config, names = theirs(model.config)
@@ -56,10 +50,10 @@ def write_folder(checkpoint: Checkpoint, path: str | Path) -> str:
     weights = their_tensors(model, names, overrides=folded(model))
     if names is HF_GPT2 and not model.config.bias:
         weights |= _zero_biases(weights)
-    ends = _ends(checkpoint)
+    ends = ends_of(checkpoint)
     ids = {
         "eos_token_id": (ends[0] if len(ends) == 1 else list(ends)) if ends else None,
-        "bos_token_id": _bos(checkpoint),
+        "bos_token_id": bos_of(checkpoint),
     }
     with atomic_dir(path) as fresh:
         write_json(fresh / "config.json", {**config, **ids})
@@ -73,19 +67,9 @@ def write_folder(checkpoint: Checkpoint, path: str | Path) -> str:
 
 def theirs(c: TransformerConfig) -> tuple[dict[str, Any], Names]:
     """config.json of a model, and how its weights are called. CheckpointError says what hinders."""
-    if c.position == "learned" and c.norm == "layer":
+    kind = family_of(c)
+    if kind == "gpt2":
         return _gpt2(c), HF_GPT2
-    for name, allowed in (("position", "rotary"), ("norm", "rms"), ("mlp", "swiglu")):
-        if getattr(c, name) != allowed:
-            raise _refused(f"{name}={getattr(c, name)!r}", f"with rotary positions {name} is {allowed!r}")
-    qkv_bias = c.bias if c.qkv_bias is None else c.qkv_bias
-    if c.qk_norm and (c.bias or qkv_bias):
-        raise _refused("a bias together with qk_norm", "qwen3 has the one, llama and qwen2 the other")
-    if c.bias and not qkv_bias:
-        raise _refused("bias without qkv_bias", "llama has both or none")
-    kind = "qwen3" if c.qk_norm else "qwen2" if qkv_bias and not c.bias else "llama"
-    if kind == "qwen2" and c.head_width * c.n_head != c.n_embd:
-        raise _refused(f"head_dim={c.head_width}", "in qwen2 it is n_embd / n_head")
     config: dict[str, Any] = {
         "architectures": [{"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}[kind] + "ForCausalLM"],
         "model_type": kind,
@@ -109,15 +93,6 @@ def theirs(c: TransformerConfig) -> tuple[dict[str, Any], Names]:
 
 
 def _gpt2(c: TransformerConfig) -> dict[str, Any]:
-    checks = (
-        (c.mlp in ("gelu", "gelu_erf"), f"mlp={c.mlp!r}", "with learned positions it is 'gelu'"),
-        (not c.qk_norm, "qk_norm", "gpt2 has none"),
-        (c.kv_heads == c.n_head, f"n_kv_head={c.kv_heads}", "in gpt2 every head has keys of its own"),
-        (c.head_width * c.n_head == c.n_embd, f"head_dim={c.head_width}", "in gpt2 it is n_embd / n_head"),
-    )
-    for fits, what, instead in checks:
-        if not fits:
-            raise _refused(what, instead)
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -132,26 +107,6 @@ def _gpt2(c: TransformerConfig) -> dict[str, Any]:
         "tie_word_embeddings": c.tie,
         "torch_dtype": "float32",
     }
-
-
-def _refused(what: str, instead: str) -> CheckpointError:
-    return CheckpointError(
-        f"This model cannot be a Hugging Face folder: it has {what}, and {instead}. Another program would "
-        "compute something else. Use it here, or train one without: the presets for chat can be exported."
-    )
-
-
-def folded(model: Transformer) -> dict[str, Tensor]:
-    """Weights as they must be where LayerScale has no place."""
-    weights, found = model.state_dict(), {}
-    for layer in range(model.config.n_layer):
-        for scale, matrix in (("attention_scale", "attention.out"), ("mlp_scale", "mlp.down")):
-            gain_C = weights.get(f"blocks.{layer}.{scale}")
-            for kind in ("weight", "bias"):
-                name = f"blocks.{layer}.{matrix}.{kind}"
-                if gain_C is not None and name in weights:
-                    found[name] = weights[name] * (gain_C[:, None] if kind == "weight" else gain_C)
-    return found
 
 
 def _zero_biases(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -189,9 +144,9 @@ def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _about_tokenizer(checkpoint: Checkpoint) -> dict[str, Any]:
-    tokenizer, ends = checkpoint.tokenizer, _ends(checkpoint)
+    tokenizer, ends = checkpoint.tokenizer, ends_of(checkpoint)
     names = {tokenizer.special(name): name for name in tokenizer.specials}
-    bos = _bos(checkpoint)
+    bos = bos_of(checkpoint)
     found: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": checkpoint.config["context_len"],
@@ -200,28 +155,6 @@ def _about_tokenizer(checkpoint: Checkpoint) -> dict[str, Any]:
         "eos_token": names.get(ends[0]) if ends else None,
         "add_bos_token": False,
     }
-    if (layout := _layout(checkpoint)) is not None:
+    if (layout := layout_or_none(checkpoint)) is not None:
         found["chat_template"] = layouts.to_jinja(layout)
     return found
-
-
-def _layout(checkpoint: Checkpoint) -> layouts.Layout | None:
-    try:
-        return layout_of(checkpoint)
-    except (CheckpointError, TokenizerError):
-        return None
-
-
-def _ends(checkpoint: Checkpoint) -> tuple[int, ...]:
-    """The ids that end a reply or a text; the one that closes a message first."""
-    layout, stop = _layout(checkpoint), tuple(checkpoint.manifest.extra.get("stop", ()))
-    if isinstance(layout, layouts.Own):
-        return (checkpoint.tokenizer.special("<|end|>"),)
-    return stop
-
-
-def _bos(checkpoint: Checkpoint) -> int | None:
-    if (bos := checkpoint.manifest.extra.get("bos")) is not None:
-        return int(bos)
-    tokenizer = checkpoint.tokenizer
-    return next((tokenizer.special(name) for name in BEFORE_TEXT if name in tokenizer.specials), None)
