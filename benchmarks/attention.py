@@ -1,16 +1,18 @@
 """Attention's road, measured: CPU time and peak memory of each way, over the length.
 
-    python -m benchmarks.attention          half a minute of one core; draws docs/images/attention.png
+    python -m benchmarks.attention          a minute of one core; draws docs/images/attention.png
     python -m benchmarks.attention --longest 1024 --rounds 3 --picture FILE --out FILE
 
 The peer is attention written out with all heads in one batch, which is what a textbook has. All ways get the
 same q, k and v (1 row, 4 heads of 32, float32, causal); their results are compared before anything is timed.
 Time is CPU time of one thread, the median of rounds in which the ways take turns. Memory is counted by the
 tensors that are alive (train/memory.py), the result included, q, k and v not; that does not see a kernel's
-own scratch, so the process's peak as Linux counts it (VmHWM) is measured beside it at the longest length.
+own scratch, so the process's peak as Linux counts it (VmHWM) is measured beside it. The ways that write the
+square stop at 4,096 tokens, where they are compared; the other two go on.
 
 How fast each grows is the slope of the logarithms over the three longest lengths: 1 is a line, 2 a square.
-Time should say 2 for every way: no exact method is faster (nn/attention_road.py says by whom that is shown).
+The time of every exact method tends to 2 (nn/attention_road.py says by whom that is shown); below it are the
+fixed costs of short lengths, which are still to be seen at the longest here.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 H, D = 4, 32
+SQUARE_AT_MOST = 4096  # tokens; there a square of each head is in memory twice: half a gigabyte
 PEER = "all heads at once"
 Way = Callable[[Tensor, Tensor, Tensor], Tensor]
 WAYS: dict[str, Way] = {
@@ -48,6 +51,7 @@ WAYS: dict[str, Way] = {
     "in blocks": lambda q, k, v: attend_in_blocks(q, k, v, causal=True, block=128),
     "the fused call": lambda q, k, v: attend(q, k, v, "causal"),
 }
+SQUARE = ("a head at a time", PEER)  # those that write it
 LAST = "a token, with the cache"
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "images" / "attention.png"
 
@@ -66,6 +70,11 @@ def lengths(longest: int) -> list[int]:
     return [2**n for n in range(6, int(math.log2(longest)) + 1)]
 
 
+def asked_of(name: str, sizes: Sequence[int]) -> list[int]:
+    """The lengths at which a way is measured."""
+    return [T for T in sizes if T <= SQUARE_AT_MOST or name not in SQUARE]
+
+
 def check(T: int) -> None:
     """All ways agree, or SystemExit says which does not."""
     q, k, v = torch.randn(3, 1, H, T, D)
@@ -80,12 +89,14 @@ def check(T: int) -> None:
 def times(sizes: Sequence[int], rounds: int) -> dict[str, list[list[float]]]:
     """CPU milliseconds, by way, by size, of each round; the ways take turns."""
     ways = {**WAYS, LAST: last_token}
-    found: dict[str, list[list[float]]] = {name: [[] for _ in sizes] for name in ways}
+    found: dict[str, list[list[float]]] = {name: [[] for _ in asked_of(name, sizes)] for name in ways}
     for place, T in enumerate(sizes):
         q, k, v = torch.randn(3, 1, H, T, D)
         again = max(1, 512 // T) ** 2  # short ones are timed many at once
         for turn in range(rounds + 1):
             for name, way in ways.items():
+                if T not in asked_of(name, sizes):
+                    continue
                 began = time.process_time()
                 for _ in range(again):
                     way(q, k, v)
@@ -100,9 +111,10 @@ def peaks(sizes: Sequence[int]) -> dict[str, list[int]]:
     for T in sizes:
         q, k, v = torch.randn(3, 1, H, T, D)
         for name, way in WAYS.items():
-            with Allocations() as seen:
-                way(q, k, v)
-            found[name].append(seen.peak)
+            if T in asked_of(name, sizes):
+                with Allocations() as seen:
+                    way(q, k, v)
+                found[name].append(seen.peak)
     return found
 
 
@@ -141,20 +153,31 @@ def claims(
     sizes: Sequence[int], took: dict[str, list[list[float]]], held: dict[str, list[int]]
 ) -> list[Claim]:
     """What of it can be said in one number."""
-    longest, made = sizes[-1], []
-    shape = f"1 row, {H} heads of {D}, causal, float32, {longest:,} tokens"
+    at, made = asked_of(PEER, sizes)[-1], []
+    place = sizes.index(at)
+    shape = f"1 row, {H} heads of {D}, causal, float32, {at:,} tokens"
     for name in WAYS:
         id = name.replace(" ", "-")
-        seen = resident(WAYS[name], longest)
+        seen = resident(WAYS[name], at)
         beside = "" if seen is None else f"; the process grew by {seen / 1e6:.1f} MB"
-        grows = [slope(sizes, [median(each) for each in took[name]]), slope(sizes, held[name])]
+        own = asked_of(name, sizes)
+        grows = [slope(own, [median(each) for each in took[name]]), slope(own, held[name])]
+        upto = f"from {own[-3]:,} to {own[-1]:,} tokens"
         made.append(
-            Claim(f"{id}.time-grows", f"{name}: time grows with this power of the length", "power", grows[0])
+            Claim(
+                f"{id}.time-grows",
+                f"{name}: time grows with this power of the length",
+                "power",
+                grows[0],
+                note=upto,
+            )
         )
-        made.append(Claim(f"{id}.memory-grows", f"{name}: memory grows with this power", "power", grows[1]))
+        made.append(
+            Claim(f"{id}.memory-grows", f"{name}: memory grows with this power", "power", grows[1], note=upto)
+        )
         if name == PEER:
             continue
-        rounds = list(zip(took[name][-1], took[PEER][-1], strict=True))
+        rounds = list(zip(took[name][place], took[PEER][place], strict=True))
         ratios = sorted(theirs / ours for ours, theirs in rounds)
         ours = median(mine for mine, _ in rounds)
         made.append(
@@ -163,18 +186,18 @@ def claims(
                 n=len(rounds), peer=PEER, note=f"alternating; ratios {ratios[0]:.2f} to {ratios[-1]:.2f}",
             )
         )  # fmt: skip
-        megabytes, theirs = held[name][-1] / 1e6, held[PEER][-1] / 1e6
+        megabytes, theirs = held[name][place] / 1e6, held[PEER][place] / 1e6
         made.append(
             Claim(
                 f"{id}.memory", f"{name}: {shape}", "MB", megabytes, theirs, theirs / megabytes, n=1,
                 peer=PEER, note=f"tensors alive at the peak, counted{beside}",
             )
         )  # fmt: skip
-    mine, whole = median(took[LAST][-1]), median(took["the fused call"][-1])
+    mine, whole = median(took[LAST][place]), median(took["the fused call"][place])
     made.append(
         Claim(
-            "cache.time", f"attention of one more token after {longest - 1:,}", "CPU ms", mine, whole,
-            whole / mine, n=len(took[LAST][-1]), peer="all of it again, fused",
+            "cache.time", f"attention of one more token after {at - 1:,}", "CPU ms", mine, whole,
+            whole / mine, n=len(took[LAST][place]), peer="all of it again, fused",
         )
     )  # fmt: skip
     made.append(Claim("cache.time-grows", "it grows with this power of the length", "power",
@@ -198,19 +221,22 @@ def draw(
     for name, values in took.items():
         line = [median(each) for each in values]
         style = "--" if name == LAST else "-"
-        left.plot(sizes, line, style, marker="o", ms=4, color=colours[name], label=name)
-    for name, sizes_held in held.items():
-        right.plot(sizes, [size / 1e6 for size in sizes_held], marker="o", ms=4, color=colours[name])
+        left.plot(asked_of(name, sizes), line, style, marker="o", ms=4, color=colours[name], label=name)
+    for name, peak in held.items():
+        right.plot(
+            asked_of(name, sizes), [each / 1e6 for each in peak], marker="o", ms=4, color=colours[name]
+        )
+    upto = asked_of(PEER, sizes)
     for axes, top in ((left, median(took[PEER][-1])), (right, held[PEER][-1] / 1e6)):
-        guide = [3 * top * (size / sizes[-1]) ** 2 for size in sizes]
-        axes.plot(sizes[-3:], guide[-3:], ":", color=SOFT, lw=1)
-        axes.text(sizes[-2], guide[-2] * 1.25, "a square", color=SOFT, ha="right")
+        guide = [3 * top * (size / upto[-1]) ** 2 for size in upto]
+        axes.plot(upto[-3:], guide[-3:], ":", color=SOFT, lw=1)
+        axes.text(upto[-2], guide[-2] * 1.25, "a square", color=SOFT, ha="right")
     figure.legend(loc="outside lower center", ncols=5, frameon=False, labelcolor=INK)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--longest", type=int, default=4096)
+    parser.add_argument("--longest", type=int, default=16384)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--picture", type=Path, default=PICTURE)
     parser.add_argument("--out", type=Path)
