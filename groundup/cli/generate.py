@@ -32,7 +32,7 @@ def main(words: Sequence[str]) -> int:
     )
     set_threads()
     trained = load_transformer(asked.model or asked.run, device=pick_device(asked.device))
-    stream(trained, asked.prompt, params, seed=asked.seed)
+    stream(trained, asked.prompt, params, seed=asked.seed, trace=asked.trace)
     return 0
 
 
@@ -56,15 +56,24 @@ def _parser() -> argparse.ArgumentParser:
         "--top-p", type=float, default=1.0, help="among the likeliest that hold this probability (default: 1)"
     )
     add("--seed", type=int, help="the same seed gives the same text")
+    add(
+        "--trace",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="write how sure it was of each token; `groundup plot FILE.jsonl` draws it",
+    )
     add("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     return parser
 
 
-def stream(trained: Checkpoint, prompt: str, params: SamplingParams, *, seed: int | None) -> None:
-    """Print the prompt and, token by token, what the model makes of it."""
+def stream(
+    trained: Checkpoint, prompt: str, params: SamplingParams, *, seed: int | None, trace: Path | None = None
+) -> None:
+    """Print the prompt and, token by token, what the model makes of it; write a trace of it if asked to."""
     import torch
 
     from groundup.infer.continuation import write_on
+    from groundup.infer.trace import Tracer
     from groundup.models.transformer import Transformer
     from groundup.tokenizer.stream import StreamDecoder
 
@@ -79,11 +88,19 @@ def stream(trained: Checkpoint, prompt: str, params: SamplingParams, *, seed: in
     ids = [*before, *trained.tokenizer.encode(prompt)] or [beginning(trained.tokenizer)]
     params = replace(params, stop=tuple(extra.get("stop", ())))
     decoder = StreamDecoder(trained.tokenizer)
+    tracer = None if trace is None else Tracer(trained.model.config, trained.tokenizer, params)
+
+    def hear(id: int) -> None:
+        if tracer is not None:
+            tracer.after(id)
+        print(decoder.push(id), end="", flush=True)
+
     print(prompt, end="", flush=True)
-    write_on(
-        trained.model, ids, params, generator, on_token=lambda id: print(decoder.push(id), end="", flush=True)
-    )
+    listen = None if tracer is None else tracer.before
+    write_on(trained.model, ids, params, generator, on_token=hear, on_logits=listen)
     print(decoder.flush())
+    if tracer is not None and trace is not None:
+        tracer.write(trace)
 
 
 def beginning(tokenizer: Tokenizer) -> int:
