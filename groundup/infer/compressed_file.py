@@ -44,6 +44,7 @@ from groundup.tokenizer.protocol import Tokenizer
 MAGIC, VERSION = b"GULM", 1
 FIXED = struct.Struct(">4sBHHIIQQ16s8s16sB")  # the last: bytes of the machine's words
 MOST_ITEMS = (1 << 32) - 1
+MOST_LANES_ASKED, MOST_THREADS = 4096, 1024
 PROBE_STEPS = 6
 
 
@@ -88,8 +89,8 @@ def compress(
     if len(items) > MOST_ITEMS:
         raise DataError(f"{len(items):,} tokens are more than {MOST_ITEMS:,}. Compress the file in parts.")
     lanes = pick_lanes(model, len(items)) if lanes is None else lanes
-    if not 1 <= lanes <= 4096:
-        raise ConfigError(f"lanes={lanes} is not possible. Choose 1 to 4096, or leave it out.")
+    if not 1 <= lanes <= MOST_LANES_ASKED:
+        raise ConfigError(f"lanes={lanes} is not possible. Choose 1 to {MOST_LANES_ASKED}, or leave it out.")
     lanes = max(1, min(lanes, len(items)))
     coded = encode(model, items, start=start, lanes=lanes, on_item=counting(tokenizer, on_bytes))
     header = Header(
@@ -121,6 +122,8 @@ def decompress(
             f"{fingerprint(model, tokenizer).hex()}. Only the same weights and tokenizer can read it: give "
             "the model that it was compressed with."
         )
+    if header.start >= model.config.vocab_size:  # type: ignore[union-attr, operator]
+        raise DataError(f"The file begins with the id {header.start}, which this model does not have.")
     before = torch.get_num_threads()
     torch.set_num_threads(header.threads)
     try:
@@ -166,6 +169,11 @@ def parsed(file: bytes) -> tuple[Header, bytes]:
     if zlib.crc32(file[: end - 4]) != int.from_bytes(file[end - 4 : end], "big"):
         raise DataError("The file's header was altered after it was written. Compress the original again.")
     lanes, threads, start, items, size, coded = numbers
+    if not (1 <= lanes <= max(1, items) <= max(1, size) and 1 <= threads <= MOST_THREADS):
+        raise DataError(  # none that we wrote: every item has a byte, every lane an item
+            f"The file's header says what cannot be ({items:,} tokens of {size:,} bytes in {lanes} lanes, "
+            f"{threads} threads). It was not written by `groundup compress`."
+        )
     if len(file) != (whole := end + coded + 4):
         raise torn(len(file), whole)
     body = file[end : end + coded]

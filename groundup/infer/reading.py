@@ -72,11 +72,6 @@ class CachedReading:
         self.ids_TB.append(ids_B)
         self.last_BV = self.model.head(x_B1C[:, 0])
 
-    @property
-    def cache_bytes(self) -> int:
-        """Bytes of the keys and values that are there now."""
-        return self.cache.used * (self.cache.keys_LBGSD.nbytes * 2 // self.cache.capacity)
-
     def _forget(self) -> None:
         K = kept(self.context_len)
         self.ids_TB = self.ids_TB[self.context_len - K :]

@@ -1,6 +1,7 @@
 """Compression with a model: every file comes back, and its size is the evaluation's bits per byte."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -184,6 +185,20 @@ def test_a_torn_or_altered_file_is_refused():
         parsed(b"gzip")
     with pytest.raises(DataError, match="version 9"):
         parsed(packed[:4] + b"\x09" + packed[5:])
+
+
+@pytest.mark.parametrize(
+    "lie", [{"items": 10**9}, {"lanes": 0}, {"lanes": 4000}, {"threads": 0}, {"threads": 60_000}]
+)
+def test_a_header_that_says_what_cannot_be_is_refused(lie):
+    packed = there_and_back(POEM.encode())
+    header, coded = parsed(packed)
+    forged = replace(header, **lie).packed() + coded + packed[-4:]
+    with pytest.raises(DataError, match="says what cannot be"):
+        parsed(forged)
+    forged = replace(header, start=10**6).packed() + coded + packed[-4:]
+    with pytest.raises(DataError, match="which this model does not have"):
+        decompress(forged, MODEL, BYTES)
 
 
 def test_a_header_is_about_a_hundred_bytes():
