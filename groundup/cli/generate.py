@@ -88,7 +88,9 @@ def stream(
     ids = [*before, *trained.tokenizer.encode(prompt)] or [beginning(trained.tokenizer)]
     params = replace(params, stop=tuple(extra.get("stop", ())))
     decoder = StreamDecoder(trained.tokenizer)
-    tracer = None if trace is None else Tracer(trained.model.config, trained.tokenizer, params)
+    tracer = None
+    if trace is not None:
+        tracer = Tracer(trained.model, trained.tokenizer, params, prompt=ids)
 
     def hear(id: int) -> None:
         if tracer is not None:
@@ -96,8 +98,7 @@ def stream(
         print(decoder.push(id), end="", flush=True)
 
     print(prompt, end="", flush=True)
-    listen = None if tracer is None else tracer.before
-    write_on(trained.model, ids, params, generator, on_token=hear, on_logits=listen)
+    write_on(trained.model, ids, params, generator, on_token=hear)
     print(decoder.flush())
     if tracer is not None and trace is not None:
         tracer.write(trace)

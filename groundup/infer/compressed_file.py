@@ -208,7 +208,7 @@ def probe(model: nn.Module, lanes: int) -> bytes:
     """
     config: Any = model.config
     V, seen = config.vocab_size, hashlib.sha256()
-    read = reading(model, torch.arange(lanes) % V)
+    read = reading(model, torch.arange(lanes)[:, None] % V)
     for step in range(1, PROBE_STEPS):
         seen.update(cumulated(read.logits()).tobytes())
         read.push((torch.arange(lanes) * 7 + step * 31) % V)

@@ -190,7 +190,7 @@ def _walk(
         return
     bounds = lane_bounds(count, lanes)
     lengths = [end - begin for begin, end in pairwise(bounds)]
-    read = reading(model, torch.full((lanes,), start))
+    read = reading(model, torch.full((lanes, 1), start))
     for step in range(lengths[0]):  # the first lane is never the shorter
         rows = cumulated(read.logits())
         ids = [start] * lanes  # what a lane that has ended reads, so that every step has one shape

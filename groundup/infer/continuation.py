@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from groundup.infer.generate import generate
 from groundup.infer.sampling import SamplingParams
@@ -26,12 +25,11 @@ def write_on(
     generator: torch.Generator,
     *,
     on_token: Callable[[int], None] | None = None,
-    on_logits: Callable[[int, Tensor], None] | None = None,
 ) -> list[int]:
     """`params.max_tokens` new ids after `prompt`, or fewer if one of `params.stop` comes, which is then last.
 
     Prompts of any length but 0; of one that fills the context, the end is read. `on_token` is called for each
-    new id, `on_logits` before it with the number of tokens that the model has read, and logits_V.
+    new id.
     """
     context_len = model.config.context_len
     text, new = list(prompt), 0
@@ -39,14 +37,7 @@ def write_on(
         room = context_len - 1 if new == 0 else max(1, context_len // 2)
         left = replace(params, max_tokens=params.max_tokens - new)
         seen = None if on_token is None else (lambda row, id: on_token(id))
-        window = text[-room:]
-        hear = None
-        if on_logits is not None:
-
-            def hear(n: int, rows_B: Tensor, logits_BV: Tensor, read: int = len(window)) -> None:
-                on_logits(read + n, logits_BV[0])
-
-        made = generate(model, [window], left, generator, on_token=seen, on_logits=hear)[0]
+        made = generate(model, [text[-room:]], left, generator, on_token=seen)[0]
         text += made.ids
         new += len(made.ids)
         if made.finish == "stop":

@@ -25,7 +25,6 @@ from groundup.models.transformer import Transformer
 from groundup.nn.cache import KVCache
 
 OnToken = Callable[[int, int], None]  # (row, id), called for each new id in order
-OnLogits = Callable[[int, Tensor, Tensor], None]  # (tokens written, rows_B, logits_BV), before each choice
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,6 @@ def generate(
     *,
     use_cache: bool = True,
     on_token: OnToken | None = None,
-    on_logits: OnLogits | None = None,
 ) -> list[Generation]:
     """One Generation for each prompt, in order.
 
@@ -65,7 +63,7 @@ def generate(
             reader = (
                 CachedReader(model, prompts, params.max_tokens) if use_cache else PlainReader(model, prompts)
             )
-            return _decode(reader, prompts, params, generator, model.config.context_len, on_token, on_logits)
+            return _decode(reader, prompts, params, generator, model.config.context_len, on_token)
     finally:
         model.train(was_training)
 
@@ -147,7 +145,6 @@ def _decode(
     generator: torch.Generator | None,
     context_len: int,
     on_token: OnToken | None,
-    on_logits: OnLogits | None,
 ) -> list[Generation]:
     """The loop: rows_B are the prompts still in the batch, alive_B says which of them have not finished."""
     B, V, device = len(prompts), reader.logits().size(-1), reader.logits().device
@@ -167,8 +164,6 @@ def _decode(
     alive_B = torch.ones(B, dtype=torch.bool, device=device)
     for n in range(N):
         seen = None if seen_BV is None else seen_BV[rows_B]
-        if on_logits is not None:
-            on_logits(n, rows_B, reader.logits())
         new_B, logprob_B = choose(reader.logits(), params, uniforms_BN[rows_B, n], seen)
         ids_BN[rows_B, n], logprobs_BN[rows_B, n] = new_B, logprob_B
         if on_token is not None:

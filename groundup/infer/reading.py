@@ -34,12 +34,15 @@ class Reading(Protocol):
         """Adds one token to each."""
 
 
-def reading(model: nn.Module, start_B: Tensor) -> Reading:
-    """A reading that begins with these tokens; cached for a transformer. The model must be in eval mode."""
+def reading(model: nn.Module, start_BT: Tensor) -> Reading:
+    """A reading that begins with these tokens, at most a context of them; cached for a transformer.
+
+    Raises ValueError unless the model is in eval mode.
+    """
     if model.training:
         raise ValueError("A model in training mode is not the same function twice. Call model.eval() first.")
     kind = CachedReading if isinstance(model, Transformer) else PlainReading
-    return kind(model, start_B)  # type: ignore[arg-type]
+    return kind(model, start_BT)  # type: ignore[arg-type]
 
 
 def kept(context_len: int) -> int:
@@ -54,11 +57,11 @@ def kept(context_len: int) -> int:
 class CachedReading:
     """A transformer with a key-value cache: one token costs one step."""
 
-    def __init__(self, model: Transformer, start_B: Tensor):
+    def __init__(self, model: Transformer, start_BT: Tensor):
         self.model, self.context_len = model, model.config.context_len
         self.ids_TB: list[Tensor] = []  # what the cache holds
-        self.cache = self._empty(len(start_B))
-        self.push(start_B)
+        self.cache = self._empty(len(start_BT))
+        self._read(start_BT)
 
     def logits(self) -> Tensor:
         return self.last_BV
@@ -67,10 +70,14 @@ class CachedReading:
     def push(self, ids_B: Tensor) -> None:
         if len(self.ids_TB) == self.context_len:
             self._forget()
-        x_B1C = self.model.hidden(ids_B[:, None], self.cache)
-        self.cache.advance(1)
-        self.ids_TB.append(ids_B)
-        self.last_BV = self.model.head(x_B1C[:, 0])
+        self._read(ids_B[:, None])
+
+    @torch.inference_mode()
+    def _read(self, tokens_BT: Tensor) -> None:
+        x_BTC = self.model.hidden(tokens_BT, self.cache)
+        self.cache.advance(tokens_BT.size(1))
+        self.ids_TB += tokens_BT.unbind(1)
+        self.last_BV = self.model.head(x_BTC[:, -1])
 
     def _forget(self) -> None:
         K = kept(self.context_len)
@@ -99,11 +106,11 @@ class PlainReading:
     One that reads windows of a fixed length gets id 0 where there is nothing yet, as it was trained.
     """
 
-    def __init__(self, model: nn.Module, start_B: Tensor):
+    def __init__(self, model: nn.Module, start_BT: Tensor):
         self.model = model
         self.context_len = getattr(model.config, "context_len", None) or FAR
         self.fixed = getattr(model, "reads", "prefixes") == "windows"
-        self.window_BT = start_B[:, None]
+        self.window_BT = start_BT
 
     @torch.inference_mode()
     def logits(self) -> Tensor:

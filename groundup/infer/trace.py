@@ -11,25 +11,31 @@ One JSON object a line:
     cache_bytes  keys and values of all tokens read when it was chosen
     ms           since the token before it; of the first, since the prompt was given
 
+The tracer only listens: it reads the text along, on a cache of its own, so that whatever writes it (the plain
+loop, an engine, one that guesses ahead) needs to know nothing of it. Its windows are those of
+continuation.py, its figures those of the draw up to rounding, and its own time is not counted.
+
 Next: recipes/trace_figure.py, the picture.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from groundup.base.errors import DataError
 from groundup.base.files import read_text, write_atomic
+from groundup.infer.reading import reading
 from groundup.infer.sampling import SamplingParams, filtered
 from groundup.models.cost import kv_bytes
-from groundup.models.transformer import TransformerConfig
+from groundup.models.transformer import Transformer
 from groundup.tokenizer.protocol import Tokenizer
 
 
@@ -58,43 +64,63 @@ class Step:
 
 
 class Tracer:
-    """Listens to a generation: `before` with the logits, `after` with the id. Its own time is not counted."""
+    """Listens to one text as it is written: `after` is told each new id."""
 
     def __init__(
-        self, config: TransformerConfig, tokenizer: Tokenizer, params: SamplingParams, *, most: int = 5
+        self,
+        model: Transformer,
+        tokenizer: Tokenizer,
+        params: SamplingParams,
+        *,
+        prompt: Sequence[int],
+        most: int = 5,
     ):
+        """`prompt` is what the model was given; of each token the `most` likeliest candidates are kept."""
         self.steps: list[Step] = []
-        self._config, self._tokenizer, self._params, self._most = config, tokenizer, params, most
-        self._since = time.perf_counter()
-
-    def before(self, held: int, logits_V: Tensor) -> None:
-        """The model has read `held` tokens, and these are its scores for the next one."""
-        self._spent = time.perf_counter() - self._since
-        self._held, self._logits_V = held, logits_V
+        self._model, self._tokenizer, self._params, self._most = model, tokenizer, params, most
+        self._text = list(prompt)
+        self._read(max(1, model.config.context_len - 1))
         self._since = time.perf_counter()
 
     def after(self, id: int) -> None:
         """This id was chosen."""
-        spent = self._spent + time.perf_counter() - self._since
-        probs_V = (self._logits_V.float() / (self._params.temperature or 1.0)).softmax(-1)
+        ms = (time.perf_counter() - self._since) * 1e3
+        self.steps.append(self._step(id, ms))
+        self._text.append(id)
+        self._held += 1
+        context_len = self._model.config.context_len
+        if self._held >= context_len:  # as continuation.py: full, so its second half is read again
+            self._read(max(1, context_len // 2))
+        else:
+            self._reading.push(torch.tensor([id], device=self._device))
+        self._since = time.perf_counter()
+
+    def _read(self, most: int) -> None:
+        window = self._text[-most:]
+        self._held = len(window)
+        self._reading = reading(self._model, torch.tensor([window], device=self._device))
+
+    @property
+    def _device(self) -> torch.device:
+        return self._model.embedding.weight.device
+
+    def _step(self, id: int, ms: float) -> Step:
+        logits_V = self._reading.logits()[0]
+        greedy = self._params.temperature == 0
+        probs_V = (logits_V.float() / (self._params.temperature or 1.0)).softmax(-1)
         best = probs_V.topk(min(self._most, len(probs_V)))
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        kept = filtered(probs_V[None], self._params)[0] > 0 if self._params.temperature else best.indices[:1]
-        surprise = -torch.special.entr(probs_V.double()).sum() / torch.tensor(2.0).log()
-        self.steps.append(
-            Step(
-                place=len(self.steps),
-                id=id,
-                text=shown(self._tokenizer, id),
-                probability=float(probs_V[id]),
-                entropy=abs(float(surprise)),
-                kept=int(kept.sum()) if self._params.temperature else 1,
-                candidates=tuple(Candidate(i, shown(self._tokenizer, i), p) for i, p in pairs),
-                cache_bytes=kv_bytes(self._config, self._held, self._logits_V.element_size()),
-                ms=spent * 1e3,
-            )
+        return Step(
+            place=len(self.steps),
+            id=id,
+            text=shown(self._tokenizer, id),
+            probability=float(probs_V[id]),
+            entropy=float(torch.special.entr(probs_V.double()).sum()) / math.log(2),
+            kept=1 if greedy else int((filtered(probs_V[None], self._params) > 0).sum()),
+            candidates=tuple(Candidate(i, shown(self._tokenizer, i), p) for i, p in pairs),
+            cache_bytes=kv_bytes(self._model.config, self._held, logits_V.element_size()),
+            ms=ms,
         )
-        self._since = time.perf_counter()
 
     def write(self, path: Path) -> None:
         """All steps as JSON Lines, whole or not at all."""

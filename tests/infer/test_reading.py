@@ -21,8 +21,8 @@ def model(request):
 
 def test_cached_equals_plain_past_the_context(model):
     tokens_TB = torch.randint(0, 31, (30, 3))
-    one, other = CachedReading(model, tokens_TB[0]), PlainReading(model, tokens_TB[0])
-    for ids_B in tokens_TB[1:]:
+    one, other = CachedReading(model, tokens_TB[:2].T), PlainReading(model, tokens_TB[:2].T)
+    for ids_B in tokens_TB[2:]:
         torch.testing.assert_close(one.logits(), other.logits(), rtol=1e-4, atol=1e-4)
         one.push(ids_B)
         other.push(ids_B)
@@ -31,7 +31,7 @@ def test_cached_equals_plain_past_the_context(model):
 
 
 def test_the_first_half_is_forgotten_when_one_more_comes(model):
-    read = CachedReading(model, torch.tensor([1]))
+    read = CachedReading(model, torch.tensor([[1]]))
     sizes = []
     for id in range(2, 15):
         sizes.append(len(read.ids_TB))
@@ -44,7 +44,7 @@ def test_the_first_half_is_forgotten_when_one_more_comes(model):
 def test_a_context_of_one_token_keeps_nothing():
     assert kept(1) == 0
     model = Transformer(qwen3(**{**SIZE, "context_len": 1})).eval()
-    read = CachedReading(model, torch.tensor([3]))
+    read = CachedReading(model, torch.tensor([[3]]))
     read.push(torch.tensor([4]))
     torch.testing.assert_close(read.logits(), model(torch.tensor([[4]]))[:, -1])
 
@@ -53,7 +53,7 @@ def test_equal_pushes_equal_bits(model):
     tokens_TB = torch.randint(0, 31, (20, 2))
     found = []
     for _ in range(2):
-        read = reading(model, tokens_TB[0])
+        read = reading(model, tokens_TB[:1].T)
         for ids_B in tokens_TB[1:]:
             read.push(ids_B)
         found.append(read.logits())
@@ -62,17 +62,17 @@ def test_equal_pushes_equal_bits(model):
 
 def test_models_of_every_kind_are_read():
     window = BengioMLP(BengioMLPConfig(vocab_size=27, context_len=3)).eval()
-    read = reading(window, torch.tensor([5]))
+    read = reading(window, torch.tensor([[5]]))
     torch.testing.assert_close(read.logits(), window(torch.tensor([[0, 0, 5]]))[:, -1])
     for id in (6, 7, 8):
         read.push(torch.tensor([id]))
     torch.testing.assert_close(read.logits(), window(torch.tensor([[6, 7, 8]]))[:, -1])
     prefix = RNN(RNNConfig(vocab_size=27)).eval()
-    read = reading(prefix, torch.tensor([5]))
+    read = reading(prefix, torch.tensor([[5]]))
     read.push(torch.tensor([6]))
     torch.testing.assert_close(read.logits(), prefix(torch.tensor([[5, 6]]))[:, -1])
 
 
 def test_a_model_in_training_is_refused(model):
     with pytest.raises(ValueError, match=r"Call model.eval\(\) first"):
-        reading(model.train(), torch.tensor([1]))
+        reading(model.train(), torch.tensor([[1]]))

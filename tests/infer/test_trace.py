@@ -7,7 +7,6 @@ import torch
 
 from groundup.base.errors import DataError
 from groundup.infer.continuation import write_on
-from groundup.infer.generate import generate
 from groundup.infer.sampling import SamplingParams
 from groundup.infer.trace import Tracer, read_trace, shown
 from groundup.models.cost import kv_bytes
@@ -27,7 +26,7 @@ def model():
 
 
 def written(model, params, prompt, tracer=None):
-    more = {} if tracer is None else {"on_token": tracer.after, "on_logits": tracer.before}
+    more = {} if tracer is None else {"on_token": tracer.after}
     return write_on(model, prompt, params, torch.Generator().manual_seed(1), **more)
 
 
@@ -35,14 +34,14 @@ PARAMS = SamplingParams(0.8, 40, 0.9, 0.01, max_tokens=40)
 
 
 def test_the_text_is_the_same_with_and_without(model):
-    tracer = Tracer(CONFIG, TOKENIZER, PARAMS)
+    tracer = Tracer(model, TOKENIZER, PARAMS, prompt=[5, 6, 7])
     ids = written(model, PARAMS, [5, 6, 7], tracer)
     assert ids == written(model, PARAMS, [5, 6, 7]) == [step.id for step in tracer.steps]
     assert len(set(ids)) > 5 and len(ids) == 40  # past the context, twice
 
 
 def test_every_figure_is_the_models_own(model):
-    tracer = Tracer(CONFIG, TOKENIZER, PARAMS)
+    tracer = Tracer(model, TOKENIZER, PARAMS, prompt=[5, 6, 7])
     text = [5, 6, 7]
     for id in written(model, PARAMS, text, tracer)[:12]:
         step = tracer.steps[len(text) - 3]
@@ -58,7 +57,7 @@ def test_every_figure_is_the_models_own(model):
 
 def test_greedy_keeps_one(model):
     greedy = SamplingParams(temperature=0, max_tokens=3)
-    tracer = Tracer(CONFIG, TOKENIZER, greedy, most=2)
+    tracer = Tracer(model, TOKENIZER, greedy, prompt=[1], most=2)
     ids = written(model, greedy, [1], tracer)
     assert [(step.kept, len(step.candidates), step.candidates[0].id) for step in tracer.steps] == [
         (1, 2, id) for id in ids
@@ -66,7 +65,7 @@ def test_greedy_keeps_one(model):
 
 
 def test_it_is_read_as_it_was_written(model, tmp_path):
-    tracer = Tracer(CONFIG, TOKENIZER, PARAMS)
+    tracer = Tracer(model, TOKENIZER, PARAMS, prompt=[5])
     written(model, PARAMS, [5], tracer)
     tracer.write(tmp_path / "t.jsonl")
     assert read_trace(tmp_path / "t.jsonl") == tracer.steps
@@ -75,16 +74,20 @@ def test_it_is_read_as_it_was_written(model, tmp_path):
         read_trace(tmp_path / "t.jsonl")
 
 
-def test_logits_are_heard_before_each_choice_of_every_row(model):
-    heard = []
-    made = generate(
-        model,
-        [[1, 2], [3]],
-        SamplingParams(temperature=0, max_tokens=4),
-        on_logits=lambda n, rows, logits: heard.append((n, rows.tolist(), logits.argmax(-1).tolist())),
-    )
-    assert [n for n, _, _ in heard] == [0, 1, 2, 3] and all(rows == [0, 1] for _, rows, _ in heard)
-    assert [ids for _, _, ids in heard] == [list(pair) for pair in zip(made[0].ids, made[1].ids, strict=True)]
+def test_past_the_context_it_sees_what_the_writer_saw(model):
+    """The greedy token is the likeliest candidate at every place, also where the window has moved."""
+    greedy = SamplingParams(temperature=0, max_tokens=40)
+    long = [7 * i % 250 for i in range(30)]  # a prompt that is itself longer than the context
+    for prompt in ([1], long):
+        tracer = Tracer(model, TOKENIZER, greedy, prompt=prompt)
+        ids = written(model, greedy, prompt, tracer)
+        assert [step.candidates[0].id for step in tracer.steps] == ids
+        held = [step.cache_bytes // kv_bytes(CONFIG, 1) for step in tracer.steps]
+        assert max(held) == 15 and held[-1] < 16 and held.count(8) > 2
+    other = Tracer(model, TOKENIZER, greedy, prompt=[2])
+    for id in ids:
+        other.after(id)
+    assert [step.candidates[0].id for step in other.steps] != ids  # another prompt: the check can fail
 
 
 def test_tokens_without_a_sign_have_a_name():
