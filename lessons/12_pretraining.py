@@ -304,8 +304,8 @@ from groundup.train.optim import OptimConfig, build_optimizer
 STEPS = 150
 
 
-def pretrain(name: str, optim: OptimConfig, schedule: ScheduleConfig) -> None:
-    """Train a model for STEPS steps, always from the same start, and remember its score."""
+def pretrain(name: str, optim: OptimConfig, schedule: ScheduleConfig) -> Transformer:
+    """A model trained for STEPS steps, always from the same start; its score is remembered."""
     torch.manual_seed(0)
     model = Transformer(config)
     optimizer = build_optimizer(model, optim)
@@ -319,12 +319,15 @@ def pretrain(name: str, optim: OptimConfig, schedule: ScheduleConfig) -> None:
     speed = STEPS * B * T / (time.perf_counter() - began)
     scores[name] = bits_per_byte(model, exam, tokenizer, T).value
     print(f"{name:18} {scores[name]:.3f} bits per byte, {speed:,.0f} tokens/s", flush=True)
+    return model
 
 
 scores: dict[str, float] = {}
 pretrain("AdamW at 1e-3", OptimConfig(kind="adamw", lr=1e-3), ScheduleConfig("wsd", warmup=20))
 pretrain("AdamW, best rate", OptimConfig(kind="adamw", lr=1e-2), ScheduleConfig("wsd", warmup=20))
-pretrain("Muon, best rates", OptimConfig(kind="muon", muon_lr=0.04, head_lr=1e-2), ScheduleConfig("wsd"))
+learned = pretrain(
+    "Muon, best rates", OptimConfig(kind="muon", muon_lr=0.04, head_lr=1e-2), ScheduleConfig("wsd")
+)
 
 untuned, adamw, muon = scores.values()
 assert untuned - max(adamw, muon) > 0.3  # what tuning is worth
@@ -350,6 +353,37 @@ print(f"network {best:.3f} after {read:,} tokens of a pile of {len(train.tokens)
 print(f"{best_order}-gram {ngram_bits[best_order]:.3f} after one reading of it")
 assert read == 153_600
 assert best < ngram_bits[1]
+
+# %% [markdown]
+# ## Pretraining is compression
+#
+# Bits per byte can be held in hand. An arithmetic coder spends -log2 p bits on a token that the model gave
+# the probability p; the decoder has the same model, computes the same p, and reads which token came. So the
+# file is as small as the model is good, and nobody can argue with it, because the text comes back. Whatever
+# training did to the loss it did to the file. (`groundup compress` does it with any model of yours.)
+
+# %%
+import gzip
+
+from groundup.infer.compressed_file import compress, decompress, parsed
+
+page = held_out_texts[0].encode()[:1500]
+start = tokenizer.special(BOS)
+sizes, agree = {}, []
+for name, net in (("untrained", model.eval()), ("trained", learned.eval())):
+    packed = compress(page, net, tokenizer, start=start)
+    assert decompress(packed, net, tokenizer) == page
+    sizes[name] = parsed(packed)[0].coded  # without the header of a hundred bytes
+    said = bits_per_byte(net, [start, *tokenizer.encode_bytes(page)], tokenizer, T).value
+    agree.append(math.isclose(8 * sizes[name] / len(page), said, rel_tol=0.02))
+    print(
+        f"{name}: {sizes[name]:,} of {len(page):,} bytes, {8 * sizes[name] / len(page):.3f} bits per byte; ",
+        end="",
+    )
+    print(f"evaluated: {said:.3f}")
+print(f"gzip: {len(gzip.compress(page, 9)):,} bytes, and it had no text to learn from")
+measured["compression.is_bits_per_byte"] = all(agree)
+assert all(agree) and sizes["trained"] < 0.8 * sizes["untrained"]
 
 # %% [markdown]
 # ## How much would more buy?

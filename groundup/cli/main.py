@@ -38,7 +38,9 @@ COMMANDS = {  # name: what it does; the module is in groundup.cli
     "tokenize": "see how a text is cut into tokens",
     "export": "write a model for other programs",
     "quantize": "make a model smaller and faster",
-    "compress": "a language model as a file compressor",
+    "compress": "a file as small as a model can predict it, beside gzip, xz and zstd",
+    "decompress": "the file again, to the last byte",
+    "bench": "how fast a model writes here, and how near that is to the machine's roof",
     "plan": "will it fit, and how long will it take",
     "convert": "read other programs' models",
 }

@@ -1,5 +1,6 @@
 """`groundup plot`: the curves of one or several runs, as a picture, in the terminal, or for TensorBoard.
 
+A file of `groundup generate --trace` is drawn as a text, every token in the colour of its probability.
 With `--view` what happened inside one run's network instead, and in words what is wrong with it. It only
 reads the logs, so a run that is still going can be drawn.
 
@@ -26,6 +27,8 @@ def main(words: Sequence[str]) -> int:
 
     if asked.view is not None:
         return draw_inside(asked)
+    if traces := [path for path in asked.runs if path.suffix == ".jsonl"]:
+        return draw_trace(asked, traces[0])
 
     from groundup.recipes.curves_figure import write_figure
     from groundup.train.curves import read_curves
@@ -63,6 +66,24 @@ def draw_inside(asked: argparse.Namespace) -> int:
     return 0
 
 
+def draw_trace(asked: argparse.Namespace, path: Path) -> int:
+    """Draw a traced text."""
+    from groundup.infer.trace import read_trace
+    from groundup.recipes.trace_figure import write_trace
+
+    if len(asked.runs) > 1 or asked.tensorboard or asked.stage:
+        raise UserError(f"{path} is a trace, and is drawn alone, without --stage or --tensorboard.")
+    steps = read_trace(path)
+    if not steps:
+        raise UserError(f"{path} holds no token, so there is nothing to draw.")
+    unlikely = sorted(steps, key=lambda step: step.probability)[:5]
+    print("least expected: " + ", ".join(f"{step.text!r} {step.probability:.3f}" for step in unlikely))
+    out = asked.out or path.with_suffix(".png")
+    write_trace(out, steps)
+    print(f"drawn in {out}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="groundup plot",
@@ -71,7 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add(
-        "runs", type=Path, nargs="+", metavar="RUN", help="a run directory; several are drawn over each other"
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="a run directory; several are drawn over each other; or a .jsonl file of generate --trace",
     )
     add(
         "--view",
