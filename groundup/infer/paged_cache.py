@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groundup.infer.fast_attention import attend_pages
 from groundup.nn.attention import Allowed, attend, causal_mask
 
 Slots = Tensor | slice  # where the tokens of a text lie: anywhere, or side by side
@@ -56,6 +57,8 @@ class PagedCache:
         shape = (n_layer, blocks * block_len, n_kv_head, head_dim)
         self.keys_LNGD = torch.empty(shape, device=device, dtype=dtype)  # a slot is written before it is read
         self.values_LNGD = torch.empty(shape, device=device, dtype=dtype)
+        # Is attention computed where the pages lie (fast_attention.py), or are they gathered first?
+        self.compiled = self.device.type == "cpu" and self.keys_LNGD.dtype == torch.float32
 
     @property
     def bytes_per_token(self) -> int:
@@ -94,7 +97,10 @@ class PagedStep:
             (i for i, chunk in enumerate(chunks) if len(chunk.ids) > 1), len(chunks)
         )  # fmt: skip
         if self._singles:
-            self._pad(chunks[: self._singles])
+            self._tables_BM, self._ends_B = _tables(chunks[: self._singles], cache.block_len)
+            self._compiled = cache.compiled
+            if not self._compiled:
+                self._pad()
         self._longer: list[tuple[int, int, Slots, Allowed]] = []
         first = self._singles
         for chunk in chunks[self._singles :]:
@@ -120,27 +126,34 @@ class PagedStep:
         self.cache.write(layer, self._slots_T, k_BGTD[0].transpose(0, 1), v_BGTD[0].transpose(0, 1))
         parts = []
         if self._singles:
-            k_BSGD, v_BSGD = self.cache.read(layer, self._rows_BS)
-            q_BH1D = q_BHTD[0, :, : self._singles].transpose(0, 1)[:, :, None]
-            y_BH1D = attend(q_BH1D, k_BSGD.transpose(1, 2), v_BSGD.transpose(1, 2), self._allowed_B1S)
-            parts.append(y_BH1D[:, :, 0].transpose(0, 1)[None])
+            q_BHD = q_BHTD[0, :, : self._singles].transpose(0, 1)
+            y_BHD = (
+                self._attend_compiled(layer, q_BHD) if self._compiled else self._attend_padded(layer, q_BHD)
+            )
+            parts.append(y_BHD.transpose(0, 1)[None])
         for first, last, slots, mask in self._longer:
             k_SGD, v_SGD = self.cache.read(layer, slots)
             k_1GSD, v_1GSD = k_SGD.transpose(0, 1)[None], v_SGD.transpose(0, 1)[None]
             parts.append(attend(q_BHTD[:, :, first:last], k_1GSD, v_1GSD, mask))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
-    def _pad(self, chunks: list[Chunk]) -> None:
+    def _attend_compiled(self, layer: int, q_BHD: Tensor) -> Tensor:
+        shape = (-1, self.cache.block_len, *self.cache.keys_LNGD.shape[2:])
+        keys_MLGD = self.cache.keys_LNGD[layer].view(shape)
+        values_MLGD = self.cache.values_LNGD[layer].view(shape)
+        return attend_pages(q_BHD, keys_MLGD, values_MLGD, self._tables_BM, self._ends_B)
+
+    def _attend_padded(self, layer: int, q_BHD: Tensor) -> Tensor:
+        """The same by gathering: on any device, in any precision; and the oracle of the compiled code."""
+        k_BSGD, v_BSGD = self.cache.read(layer, self._rows_BS)
+        k_BGSD, v_BGSD = k_BSGD.transpose(1, 2), v_BSGD.transpose(1, 2)
+        return attend(q_BHD[:, :, None], k_BGSD, v_BGSD, self._allowed_B1S)[:, :, 0]
+
+    def _pad(self) -> None:
         """The slots of B texts as one rectangle; what is beyond the end of a text is its own first slot."""
-        L = self.cache.block_len
-        ends = np.array([chunk.end for chunk in chunks])
-        longest = int(ends.max())
-        tables = np.empty((len(chunks), -(-longest // L)), dtype=np.int64)
-        for row, chunk in zip(tables, chunks, strict=True):
-            used = -(-chunk.end // L)
-            row[:used], row[used:] = chunk.table[:used], chunk.table[0]
-        slots = (tables[:, :, None] * L + np.arange(L)).reshape(len(chunks), -1)[:, :longest]
-        real = np.arange(longest) < ends[:, None]
+        L, longest = self.cache.block_len, int(self._ends_B.max())
+        slots = (self._tables_BM[:, :, None] * L + np.arange(L)).reshape(self._singles, -1)[:, :longest]
+        real = np.arange(longest) < self._ends_B[:, None]
         # Never an unwritten slot, not even where it counts nothing: 0 times a stray infinity is not 0.
         slots = np.where(real, slots, slots[:, :1])
         self._rows_BS = self._tensor(slots)
@@ -153,6 +166,17 @@ class PagedStep:
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).to(self.cache.device)
+
+
+def _tables(chunks: list[Chunk], block_len: int) -> tuple[np.ndarray, np.ndarray]:
+    """(tables_BM, ends_B): the blocks of each text, filled up with its first one; and its tokens."""
+    ends = np.array([chunk.end for chunk in chunks])
+    tables = np.empty((len(chunks), -(-int(ends.max()) // block_len)), dtype=np.int64)
+    for row, chunk in zip(tables, chunks, strict=True):
+        used = -(-chunk.end // block_len)
+        row[:used] = chunk.table[:used]
+        row[used:] = chunk.table[0]
+    return tables, ends
 
 
 def _causal(T: int, S: int, device: torch.device) -> Allowed:

@@ -47,10 +47,13 @@ def test_chunked_equals_whole_equals_without_a_cache(model, tables):
             assert_close(logits, expected[start:end], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "gathered"])
 @pytest.mark.parametrize("tables", TABLES.values(), ids=TABLES.keys())
-def test_one_step_may_read_and_write_for_everybody(model, tables):
-    """Two rows that add a token, one that reads its whole prompt, one that reads a part and asks nothing."""
+def test_one_step_may_read_and_write_for_everybody(model, tables, compiled):
+    """Two rows that add a token, one that reads its whole prompt."""
     paged = backend(model)
+    assert paged.cache.compiled  # float32 on a CPU
+    paged.cache.compiled = compiled
     a, b = tables
     paged.run([Chunk(A[:-1], 0, a, 0), Chunk(B[:-1], 0, b, 0)])
     together = paged.run([Chunk(A[-1:], 10, a, 1), Chunk(B[-1:], 2, b, 1), Chunk([9, 8, 7], 0, [3], 2)])

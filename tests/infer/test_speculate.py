@@ -61,26 +61,27 @@ def test_the_model_as_its_own_drafter_guesses_all_right(model):
     params = SamplingParams(temperature=1.0, max_tokens=36, seed=2)
     engine = Engine.of(model, drafter=ModelDrafter(model, vocab_size=31))
     engine.complete([[1, 2, 3]], params)
-    assert engine.stats.accepted == engine.stats.drafted == 32
-    assert engine.stats.steps == 4  # nine tokens a step: eight guesses and one more
+    assert engine.stats.accepted == engine.stats.drafted == 8 + 8 + 8 + 7
+    assert engine.stats.steps == 5  # the prompt, and then nine tokens a step: eight guesses and one more
 
 
 def test_the_distribution_is_the_models_own(model):
-    """The first token of 1,000 replies, with wrong and with good guesses, against the exact probabilities."""
-    first = SamplingParams(temperature=0, max_tokens=1)
+    """The second token of 1,000 replies (the first that is guessed) against the exact probabilities."""
     prompt = [3, 1, 4]
-    start = [*prompt, Engine.of(model).complete([prompt], first)[0].ids[0]]
     with torch.inference_mode():
-        expected = model(torch.tensor([start]))[0, -1].softmax(-1)
-    params = SamplingParams(max_tokens=2, seed=11)
+        first_V = model(torch.tensor([prompt]))[0, -1].softmax(-1)
+        second_VV = model(torch.tensor([[*prompt, id] for id in range(31)]))[:, -1].softmax(-1)
+    expected_V = 1_000 * first_V @ second_VV
+    params = SamplingParams(max_tokens=4, seed=11)
     for drafter in (WrongDrafter(), ModelDrafter(built(2), vocab_size=31)):
         engine = Engine.of(model, EngineConfig(batch_tokens=256), drafter=drafter)
-        made = engine.complete([start] * 1_000, params)
-        counts = torch.bincount(torch.tensor([g.ids[0] for g in made]), minlength=31)
-        kept = expected * 1_000 >= 5
-        chi2 = ((counts - expected * 1_000)[kept] ** 2 / (expected * 1_000)[kept]).sum()
-        assert chi2 < 2.5 * int(kept.sum()) + 10  # far beyond p = 0.001 for these degrees of freedom
-        assert engine.stats.drafted > 0
+        made = engine.complete([prompt] * 1_000, params)
+        counts_V = torch.bincount(torch.tensor([g.ids[1] for g in made]), minlength=31)
+        often_V = expected_V >= 5
+        chi2 = ((counts_V - expected_V)[often_V] ** 2 / expected_V[often_V]).sum()
+        assert chi2 < 61.1  # p = 0.001 with 31 degrees of freedom
+        assert ((counts_V.roll(1) - expected_V)[often_V] ** 2 / expected_V[often_V]).sum() > 61.1
+        assert engine.stats.drafted > 900
 
 
 def test_repetition_takes_fewer_steps():
