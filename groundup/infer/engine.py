@@ -23,6 +23,7 @@ import random
 from collections.abc import Callable, Collection
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ from groundup.base.errors import ConfigError, UserError
 from groundup.infer.backend import Backend, Eager
 from groundup.infer.blocks import BlockManager
 from groundup.infer.generate import Generation, check_request
-from groundup.infer.paged_cache import Chunk, PagedCache
+from groundup.infer.paged_cache import Chunk, Int8PagedCache, PagedCache
 from groundup.infer.sampling import SamplingParams, choose, likeliest
 from groundup.infer.scheduler import Scheduler, Share
 from groundup.infer.sequence import Constraint, Finish, Sequence
@@ -50,6 +51,7 @@ class EngineConfig:
     chunk_tokens: int = 32  # of these for prompts, while replies are being written
     max_drafts: int = 8  # guesses a step, where somebody guesses
     share_prefixes: bool = True
+    kv: Literal["model", "int8"] = "model"  # keys and values: as precise as the model, or in 8 bits
     seed: int | None = None  # of the seeds of requests that bring none; None: from the system
 
     def __post_init__(self) -> None:
@@ -61,6 +63,10 @@ class EngineConfig:
                 f"engine.batch_tokens={self.batch_tokens} is less than max_running={self.max_running}: not "
                 f"all that run could add a token in a step. Choose {self.max_running} or more."
             )
+
+
+# For work that nobody watches word by word: prompts are read as fast as they come.
+OFFLINE = EngineConfig(max_running=256, batch_tokens=1024, chunk_tokens=1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +128,7 @@ class Engine:
     ) -> Engine:
         """An engine on the reference backend: this model, where and as precise as it is."""
         config = config or EngineConfig()
-        cache = cache_for(
-            model, cache_mb=config.cache_mb, texts=config.max_running, block_len=config.block_len
-        )
-        return cls(Eager(model, cache), config, drafter=drafter)
+        return cls(Eager(model, cache_for(model, config)), config, drafter=drafter)
 
     @property
     def busy(self) -> bool:
@@ -148,20 +151,11 @@ class Engine:
         who use it from all others; `top` asks for the likeliest ids at each place.
         Raises UserError for a prompt that cannot be continued, and for one that could never fit.
         """
-        check_request(
-            prompt, params, vocab_size=self.backend.vocab_size, context_len=self.backend.context_len
-        )
+        self.check(prompt, params)
         if sample < 0 or not 0 <= top <= self.backend.vocab_size:
             raise UserError(
                 f"sample={sample} and top={top} are not allowed. Choose sample 0 or more, and top from 0 to "
                 f"{self.backend.vocab_size}."
-            )
-        longest = min(len(prompt) + params.max_tokens, self.backend.context_len)
-        if (needed := self.blocks.blocks_for(longest)) > len(self.blocks.refs):
-            raise UserError(
-                f"A prompt of {len(prompt)} tokens with max_tokens={params.max_tokens} may need {needed} "
-                f"blocks of {self.blocks.block_len} tokens, but the cache has {len(self.blocks.refs)}: it "
-                "could never fit. Ask for fewer tokens, or give the engine a larger cache_mb."
             )
         seed = self._seeds.getrandbits(63) if params.seed is None else params.seed
         self._arrivals += 1
@@ -170,6 +164,19 @@ class Engine:
         )
         self.scheduler.add(sequence)
         return sequence
+
+    def check(self, prompt: Ids[int], params: SamplingParams) -> None:
+        """Raises UserError for what `add` would refuse."""
+        check_request(
+            prompt, params, vocab_size=self.backend.vocab_size, context_len=self.backend.context_len
+        )
+        longest = min(len(prompt) + params.max_tokens, self.backend.context_len)
+        if (needed := self.blocks.blocks_for(longest)) > len(self.blocks.refs):
+            raise UserError(
+                f"A prompt of {len(prompt)} tokens with max_tokens={params.max_tokens} may need {needed} "
+                f"blocks of {self.blocks.block_len} tokens, but the cache has {len(self.blocks.refs)}: it "
+                "could never fit. Ask for fewer tokens, or give the engine a larger cache_mb."
+            )
 
     def add_n(self, prompt: Ids[int], params: SamplingParams, n: int) -> list[Sequence]:
         """`n` answers to one prompt, which is read once; the draws of each are its own."""
@@ -320,22 +327,25 @@ class Engine:
         return Finished(sequence, finish)
 
 
-def cache_for(model: Transformer, *, cache_mb: int, texts: int, block_len: int) -> PagedCache:
-    """Pages for so many texts of full length, or as many as the memory allows, but for one at least."""
-    c = model.config
-    weight = model.embedding.weight
-    block_bytes = 2 * c.n_layer * c.kv_heads * c.head_width * weight.element_size() * block_len
-    whole_text = -(-c.context_len // block_len)
-    blocks = max(whole_text, min(texts * whole_text, cache_mb * 2**20 // block_bytes))
-    return PagedCache(
-        n_layer=c.n_layer,
-        n_kv_head=c.kv_heads,
-        head_dim=c.head_width,
-        blocks=blocks,
-        block_len=block_len,
-        device=weight.device,
-        dtype=weight.dtype,
-    )
+def cache_for(model: Transformer, config: EngineConfig) -> PagedCache:
+    """Pages for `max_running` texts of full length, or as many as the memory allows, but for one at least."""
+    c, weight = model.config, model.embedding.weight
+    kind = Int8PagedCache if config.kv == "int8" else PagedCache
+
+    def pages(blocks: int) -> PagedCache:
+        return kind(
+            n_layer=c.n_layer,
+            n_kv_head=c.kv_heads,
+            head_dim=c.head_width,
+            blocks=blocks,
+            block_len=config.block_len,
+            device=weight.device,
+            dtype=weight.dtype,
+        )
+
+    whole_text = -(-c.context_len // config.block_len)
+    allowed = config.cache_mb * 2**20 // (pages(1).bytes_per_token * config.block_len)
+    return pages(max(whole_text, min(config.max_running * whole_text, allowed)))
 
 
 def _chunk(share: Share) -> Chunk:

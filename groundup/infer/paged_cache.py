@@ -82,22 +82,60 @@ class PagedCache:
         return (blocks[:, None] * L + np.arange(L)).ravel()[start - first : end - first]
 
 
+class Int8PagedCache(PagedCache):
+    """The same in a quarter of the memory: 8 bits a number, and a scale for each head of each token.
+
+    A key or value x becomes round(127 x / max|x|), over the D numbers of its head: off by at most a 254th of
+    the largest. Nothing else changes, so long texts fit where they did not; reading costs a multiplication.
+    """
+
+    def __init__(self, *, n_layer: int, n_kv_head: int, head_dim: int, blocks: int, block_len: int,
+                 device: torch.device | str | None = None, dtype: torch.dtype | None = None):  # fmt: skip
+        super().__init__(
+            n_layer=n_layer,
+            n_kv_head=n_kv_head,
+            head_dim=head_dim,
+            blocks=blocks,
+            block_len=block_len,
+            device=device,
+            dtype=torch.int8,
+        )
+        shape = (2, n_layer, blocks * block_len, n_kv_head, 1)
+        self.scales_2LNG1 = torch.empty(shape, device=device, dtype=dtype)
+
+    @property
+    def bytes_per_token(self) -> int:
+        scales = self.scales_2LNG1[:, :, 0]
+        return super().bytes_per_token + scales.numel() * scales.element_size()
+
+    def write(self, layer: int, slots: Slots, k_TGD: Tensor, v_TGD: Tensor) -> None:
+        for i, (kept, x_TGD) in enumerate(((self.keys_LNGD, k_TGD), (self.values_LNGD, v_TGD))):
+            scale_TG1 = x_TGD.abs().amax(-1, keepdim=True).clamp_min(1e-12) / 127
+            kept[layer, slots] = (x_TGD / scale_TG1).round().to(torch.int8)
+            self.scales_2LNG1[i, layer, slots] = scale_TG1
+
+    def read(self, layer: int, slots: Slots) -> tuple[Tensor, Tensor]:
+        keys, values = super().read(layer, slots)
+        return keys * self.scales_2LNG1[0, layer, slots], values * self.scales_2LNG1[1, layer, slots]
+
+
 class PagedStep:
     """What the model takes for its cache in one step: positions, and attention within each text."""
 
     def __init__(self, cache: PagedCache, chunks: list[Chunk]):
         self.cache = cache
         self._longest = max(chunk.end for chunk in chunks)
-        positions = [np.arange(chunk.start, chunk.end) for chunk in chunks]
-        self._positions_1T = self._tensor(np.concatenate(positions))[None]
-        written = [cache.slots(chunk.table, chunk.start, chunk.end) for chunk in chunks]
-        self._slots_T = self._slots(np.concatenate(written))
         # Texts that add one token are a batch of B rows, padded to the longest; a lone one needs no padding.
         self._singles = 0 if len(chunks) == 1 else next(
             (i for i, chunk in enumerate(chunks) if len(chunk.ids) > 1), len(chunks)
         )  # fmt: skip
+        positions, written = [], []
         if self._singles:
             self._tables_BM, self._ends_B = _tables(chunks[: self._singles], cache.block_len)
+            last_B = self._ends_B - 1
+            block_B = self._tables_BM[np.arange(self._singles), last_B // cache.block_len]
+            positions.append(last_B)
+            written.append(block_B * cache.block_len + last_B % cache.block_len)
             self._compiled = cache.compiled
             if not self._compiled:
                 self._pad()
@@ -107,7 +145,11 @@ class PagedStep:
             last = first + len(chunk.ids)
             slots = self._slots(cache.slots(chunk.table, 0, chunk.end))
             self._longer.append((first, last, slots, _causal(len(chunk.ids), chunk.end, cache.device)))
+            positions.append(np.arange(chunk.start, chunk.end))
+            written.append(cache.slots(chunk.table, chunk.start, chunk.end))
             first = last
+        self._positions_1T = self._tensor(np.concatenate(positions))[None]
+        self._slots_T = self._slots(np.concatenate(written))
 
     def positions_BT(self, T: int) -> Tensor:
         """The place of each new token in its own text: [1, T]."""

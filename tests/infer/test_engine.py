@@ -238,7 +238,7 @@ def test_what_could_never_fit_is_refused(model):
     ):
         engine.add([1], SamplingParams(max_tokens=12))
     with pytest.raises(UserError, match="top=32"):
-        engine.add([1], GREEDY, top=32)
+        engine.add([1], SamplingParams(max_tokens=2), top=32)
 
 
 def test_settings_that_cannot_work_are_refused():

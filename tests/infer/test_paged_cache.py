@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from groundup.infer.backend import Eager
-from groundup.infer.paged_cache import Chunk, PagedCache
+from groundup.infer.paged_cache import Chunk, Int8PagedCache, PagedCache
 from groundup.models.transformer import Transformer, gpt2, qwen3
 
 SIZE = {"vocab_size": 31, "context_len": 40, "n_layer": 2, "n_head": 4, "n_embd": 16}
@@ -69,6 +69,24 @@ def test_a_shared_block_serves_two_texts(model):
     rows = paged.run([Chunk([7], 8, [5, 2, 1], 1), Chunk([9], 8, [5, 2, 8], 1)])
     assert_close(rows[0], whole(model, [*A[:8], 7])[-1], atol=1e-5, rtol=1e-5)
     assert_close(rows[1], whole(model, [*A[:8], 9])[-1], atol=1e-5, rtol=1e-5)
+
+
+def test_eight_bits_are_nearly_as_good_and_take_a_quarter(model):
+    def filled(kind):
+        c = model.config
+        cache = kind(n_layer=2, n_kv_head=c.kv_heads, head_dim=c.head_width, blocks=10, block_len=4)
+        paged = Eager(model, cache)
+        paged.run([Chunk(A[:-1], 0, [7, 2, 9], 0), Chunk(B[:-1], 0, [5], 0)])
+        return paged.run([Chunk(A[-1:], 10, [7, 2, 9], 1), Chunk(B[-1:], 2, [5], 1)]).log_softmax(-1)
+
+    exact, coarse = filled(PagedCache), filled(Int8PagedCache)
+    divergence = (exact.exp() * (exact - coarse)).sum(-1)
+    assert 1e-9 < divergence.max() < 1e-3  # not the same, and all but
+    shape = {"n_layer": 8, "n_kv_head": 8, "head_dim": 64, "blocks": 2, "block_len": 16}
+    assert PagedCache(**shape).bytes_per_token == 32_768
+    assert (
+        Int8PagedCache(**shape).bytes_per_token == 8_704
+    )  # 0.27 of it: a scale of four bytes for 64 numbers
 
 
 def test_slots_and_bytes():
