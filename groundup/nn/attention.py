@@ -123,7 +123,9 @@ class SelfAttention(nn.Module):
         q, k, v = heads.split((H, G, G), dim=2)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
-        if rotary is not None:
+        if rotary is not None and self.q_norm is None and not heads.requires_grad:
+            q, k = rotate(heads[:, :, : H + G], *rotary).split((H, G), dim=2)  # in one go: the same numbers
+        elif rotary is not None:
             q, k = rotate(q, *rotary), rotate(k, *rotary)
         q_BHTD, k_BGSD, v_BGSD = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if cache is None:
