@@ -24,6 +24,7 @@ def uniforms(seed: int, stream: int, start: int, count: int) -> list[float]:
     False
     """
     first = start // PER_COUNT
-    generator = np.random.Philox(key=[seed % 2**64, stream], counter=[first, 0, 0, 0])
+    key = np.array([seed % 2**64, stream], dtype=np.uint64)
+    generator = np.random.Philox(key=key, counter=np.array([first, 0, 0, 0], dtype=np.uint64))
     raw = generator.random_raw(start - first * PER_COUNT + count)[start - first * PER_COUNT :]
     return ((raw >> np.uint64(11)) * 2.0**-53).tolist()

@@ -8,7 +8,7 @@ from groundup.base.errors import DataError
 from groundup.models.transformer import llama
 
 A_LITTLE = Effort(
-    shape=llama(vocab_size=64, context_len=256, n_layer=1, n_head=2, n_embd=16, tie=True),
+    shape=llama(vocab_size=128, context_len=256, n_layer=1, n_head=2, n_embd=16, tie=True),
     rounds=2,
     new_tokens=8,
     texts=4,
