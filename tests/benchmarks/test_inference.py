@@ -1,4 +1,4 @@
-"""The engine's claims, measured a little: each part claims what it should, and refuses work that is not equal."""
+"""The engine's claims, measured a little: each part claims what it should; unequal work is refused."""
 
 import pytest
 
