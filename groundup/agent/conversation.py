@@ -1,20 +1,20 @@
 """The assistant's turn: the model speaks, asks a tool, reads the result, and speaks on.
 
-    prompt ids -> generate -> ... <|result|>   the model asks and waits
+    prompt ids -> engine -> ... <|result|>   the model asks and waits
                -> the tool runs; its text and <|done|> are appended
-               -> generate -> ... <|end|>      the model has spoken
+               -> engine -> ... <|end|>      the model has spoken
 
-`reply` answers a batch of conversations at once, which is what evaluation and reinforcement learning need;
-with `on_event` it tells, piece by piece, what happens in each, which is what a terminal or a server shows.
-The ids are the same either way.
+`reply` answers a batch of conversations at once, which is what evaluation needs; nobody in it waits for
+anybody. With `on_event` it tells, piece by piece, what happens in each, which is what a terminal or a server
+shows. The ids are the same either way. What has been read is not read again: neither after a tool's result,
+nor, with an engine that is kept, in the next turn.
 
 A conversation that has outgrown the model loses its oldest turns, a question with its answer at a time; the
 system message stays. Of the context, `params.max_tokens` (at most half) are kept free for the reply.
 
 Promises: a tool's text goes through `encode`, so it cannot close a message or start a role; an unknown tool,
 a bad argument and one call too many are results that say so; nothing that a model writes raises.
-Not here: the layout of a conversation (tokenizer/layouts.py), decoding (infer/generate.py), any tool.
-Cost:  after a call the conversation so far is read again (a cache that stays is the engine's business).
+Not here: the layout of a conversation (tokenizer/layouts.py), decoding (infer/engine.py), any tool.
 Next:  evals/task.py, which scores replies; cli/chat.py, which shows them.
 """
 
@@ -24,12 +24,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
-
 from groundup.agent.tool import Limits, Tool, Toolbox, ToolResult
 from groundup.base.errors import UserError
-from groundup.infer.generate import generate
+from groundup.infer.engine import OFFLINE, Engine, Token
 from groundup.infer.sampling import SamplingParams
+from groundup.infer.sequence import Sequence as Writing
 from groundup.models.transformer import Transformer
 from groundup.tokenizer import chat
 from groundup.tokenizer.chat import Call, Conversation, Message
@@ -74,13 +73,12 @@ OnEvent = Callable[[int, Event], None]  # (which conversation of the batch, what
 
 
 def reply(
-    model: Transformer,
+    model: Transformer | Engine,
     tokenizer: Tokenizer,
     conversations: Sequence[Conversation],
     *,
     tools: Sequence[Tool] = (),
     params: SamplingParams,
-    generator: torch.Generator | None = None,
     layout: Layout = OWN,
     max_rounds: int = 3,
     limits: Limits | None = None,
@@ -88,14 +86,16 @@ def reply(
 ) -> list[Message]:
     """The assistant's next message in each conversation, in order; each must end with the user's.
 
+    `model` may be an engine, which nobody else uses meanwhile: it keeps what it has read for the next turn.
     `params.max_tokens` counts what the model writes in the whole turn (a tool's result is not counted), and
     `max_rounds` the tool calls. `layout` is how the model was taught
-    to converse. Greedy, a reply does not depend on the rest of the batch.
+    to converse. A reply does not depend on the rest of the batch, only on its place there.
     Raises UserError where a last message (with the system message) leaves no room to answer.
     """
     toolbox = Toolbox(tuple(tools), Limits() if limits is None else limits)
     params = replace(params, stop=tuple(sorted(layout.stops(tokenizer) | set(params.stop))))
-    context_len = model.config.context_len
+    engine = model if isinstance(model, Engine) else Engine.of(model, OFFLINE)
+    context_len = engine.backend.context_len
     room = context_len - min(params.max_tokens, context_len // 2)
     turns = [
         Turn(
@@ -108,26 +108,41 @@ def reply(
         )
         for c in conversations
     ]
-    tell = on_event or (lambda row, event: None)
-    while waiting := [row for row, turn in enumerate(turns) if turn.finish is None]:
-
-        def hear(i: int, id: int, waiting: list[int] = waiting) -> None:
-            for event in turns[waiting[i]].push(id):
-                tell(waiting[i], event)
-
-        # Each turn stops listening at its own limit, so the longest may set the limit of all.
-        most = max(turns[row].tokens_left for row in waiting)
-        generate(
-            model,
-            [turns[row].ids for row in waiting],
-            replace(params, max_tokens=most),
-            generator,
-            on_token=hear,
-        )
-        for row in waiting:
-            for event in turns[row].after_generating(toolbox):
-                tell(row, event)
+    _take_turns(engine, turns, params, toolbox, on_event or (lambda row, event: None))
     return [turn.message for turn in turns]
+
+
+def _take_turns(
+    engine: Engine, turns: list[Turn], params: SamplingParams, toolbox: Toolbox, tell: OnEvent
+) -> None:
+    """Everybody writes until their turn has ended; whose call was answered goes on at once."""
+    writing: dict[Writing, int] = {}  # and whose turn it is
+
+    def begin(row: int, part: int) -> None:
+        """The model goes on with a turn; each of its parts has draws of its own."""
+        asked = replace(params, max_tokens=turns[row].tokens_left)
+        writing[engine.add(turns[row].ids, asked, sample=row + part * len(turns))] = row
+
+    try:
+        for row in range(len(turns)):
+            begin(row, 0)
+        while writing:
+            for event in engine.step():
+                row, turn = writing[event.sequence], turns[writing[event.sequence]]
+                if isinstance(event, Token):
+                    for said in turn.push(event.id):
+                        tell(row, said)
+                    continue
+                del writing[event.sequence]
+                for said in turn.after_generating(toolbox):
+                    tell(row, said)
+                if turn.finish is None:
+                    begin(row, turn.calls)
+    finally:  # whoever stops it in the middle leaves nothing in the engine
+        for left in writing:
+            engine.cancel(left)
+        if writing:
+            engine.step()
 
 
 def prompt_ids(
@@ -171,6 +186,7 @@ class Turn:
         self.ids = list(ids)  # the prompt and all of the reply so far: what the model reads next
         self.tokens_left = params.max_tokens
         self.finish: Finish | None = None
+        self.calls = 0  # that were answered
         self._tokenizer, self._context_len, self._calls_left = tokenizer, context_len, calls
         self._start = len(ids)
         self._stops, self._layout = set(params.stop), layout
@@ -206,6 +222,7 @@ class Turn:
             result = ToolResult.error("too many calls in one reply")
         else:
             result = toolbox.call(call.name, call.argument)
+        self.calls += 1
         self.ids += chat.result_ids(self._tokenizer, chat.Result(result.text))
         events: list[Event] = [Returned(result)]
         if self._calls_left == 0:

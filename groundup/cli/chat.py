@@ -113,20 +113,17 @@ class Session:
         seed: int | None = None,
         colour: bool = False,
     ):
-        import torch
-
         from groundup.agent.calculator import Calculator
+        from groundup.infer.engine import Engine, EngineConfig
         from groundup.tokenizer.chat import Conversation
         from groundup.weights.imported import layout_of
 
         self.layout = layout_of(checkpoint)
-        self.model, self.tokenizer = checkpoint.model, checkpoint.tokenizer
+        # One engine for the whole conversation: of each turn it reads only what is new.
+        # A checkpoint may hold other models; those with the special tokens of a layout are transformers.
+        self.engine = Engine.of(checkpoint.model, EngineConfig(seed=seed))  # type: ignore[arg-type]
+        self.tokenizer = checkpoint.tokenizer
         self.params, self.tools = params, (Calculator(),) if self.layout.tools else ()
-        self.generator = torch.Generator()
-        if seed is None:
-            self.generator.seed()
-        else:
-            self.generator.manual_seed(seed)
         self.conversation: Conversation = Conversation(())
         self.colour = colour
         self.over = False
@@ -171,13 +168,12 @@ class Session:
         printer = Printer(self.colour)
         try:
             (message,) = reply(
-                self.model,  # type: ignore[arg-type]  # a checkpoint may hold other models; those with SPECIALS chat
+                self.engine,
                 self.tokenizer,
                 [asked],
                 tools=self.tools,
                 layout=self.layout,
                 params=self.params,
-                generator=self.generator,
                 on_event=lambda row, event: printer.show(event),
             )
         except KeyboardInterrupt:

@@ -92,8 +92,8 @@ def refuse_existing(path: Path) -> None:
 
 def pack(trained: Checkpoint, data: bytes, lanes: int | None) -> bytes:
     """The compressed file, with progress."""
-    from groundup.cli.generate import beginning
     from groundup.infer.compressed_file import compress
+    from groundup.tokenizer.layouts import beginning
 
     start = trained.manifest.extra.get("bos", beginning(trained.tokenizer))
     with Progress(len(data), "compressing", "byte") as bar:

@@ -6,8 +6,9 @@ How:     read the distinct prompts, padded on the right; repeat a prompt's cache
          they are half of what is left.
 Equal:   greedy, the same ids with and without the cache, and alone as in a batch (up to float rounding, where
          two logits tie). Every row has uniforms of its own: when others finish does not change its draws.
-Not here: text, tools, streaming decode, a scheduler that admits requests while others run.
-Next:    agent/conversation.py.
+For:     rollouts and samples in training, where all prompts are there at once; and as an oracle of engine.py.
+Not here: text, tools, requests that come while others run (engine.py).
+Next:    engine.py.
 """
 
 from __future__ import annotations
@@ -53,7 +54,11 @@ def generate(
     """
     if not prompts:
         return []
-    _check(model, prompts, params)
+    c = model.config
+    for row, prompt in enumerate(prompts):
+        check_request(
+            prompt, params, vocab_size=c.vocab_size, context_len=c.context_len, name=f"Prompt {row}"
+        )
     if generator is None and params.seed is not None:
         generator = torch.Generator().manual_seed(params.seed)
     was_training = model.training
@@ -207,25 +212,31 @@ def _seen(prompts: Sequence[Sequence[int]], V: int, device: torch.device) -> Ten
     return seen_BV
 
 
-def _check(model: Transformer, prompts: Sequence[Sequence[int]], params: SamplingParams) -> None:
-    V, context_len = model.config.vocab_size, model.config.context_len
+def check_request(
+    prompt: Sequence[int],
+    params: SamplingParams,
+    *,
+    vocab_size: int,
+    context_len: int,
+    name: str = "The prompt",
+) -> None:
+    """Raises UserError for a prompt that cannot be continued, and for stop ids that can never come."""
     for token in params.stop:
-        if token >= V:
+        if token >= vocab_size:
             raise UserError(
-                f"stop holds the id {token}, but the model knows 0 to {V - 1}. "
+                f"stop holds the id {token}, but the model knows 0 to {vocab_size - 1}. "
                 "Take stop ids from the tokenizer that the model was trained with."
             )
-    for row, prompt in enumerate(prompts):
-        if not prompt:
-            raise UserError(f"Prompt {row} is empty: there is nothing to continue. Give it at least one id.")
-        if len(prompt) >= context_len:
-            raise UserError(
-                f"Prompt {row} has {len(prompt)} tokens and leaves no room to answer: the model reads "
-                f"{context_len} in all. Shorten it to {context_len - 1} or fewer."
-            )
-        if min(prompt) < 0 or max(prompt) >= V:
-            wrong = next(token for token in prompt if not 0 <= token < V)
-            raise UserError(
-                f"Prompt {row} holds the id {wrong}, but the model knows 0 to {V - 1}. "
-                "Encode the prompt with the tokenizer that the model was trained with."
-            )
+    if not prompt:
+        raise UserError(f"{name} is empty: there is nothing to continue. Give it at least one id.")
+    if len(prompt) >= context_len:
+        raise UserError(
+            f"{name} has {len(prompt)} tokens and leaves no room to answer: the model reads "
+            f"{context_len} in all. Shorten it to {context_len - 1} or fewer."
+        )
+    if min(prompt) < 0 or max(prompt) >= vocab_size:
+        wrong = next(token for token in prompt if not 0 <= token < vocab_size)
+        raise UserError(
+            f"{name} holds the id {wrong}, but the model knows 0 to {vocab_size - 1}. "
+            "Encode the prompt with the tokenizer that the model was trained with."
+        )

@@ -1,8 +1,8 @@
 """From logits to the next id: one pure function.
 
 Letters: B batch, V vocabulary.
-Order:   repetition penalty, temperature, top-k, top-p, min-p, then one draw. Each filter sees what the one
-         before it left, as shares of what is left.
+Order:   repetition penalty, temperature, what a constraint allows, top-k, top-p, min-p, then one draw. Each
+         filter sees what the one before it left, as shares of what is left.
 Source:  repetition penalty: Keskar et al. 2019 (CTRL), arXiv 1909.05858, section 4.1; top-k: Fan et al. 2018,
          arXiv 1805.04833; top-p: Holtzman et al. 2020, arXiv 1904.09751; min-p: Nguyen et al. 2024,
          arXiv 2407.01082.
@@ -62,9 +62,13 @@ def sample(
 
 
 def choose(
-    logits_BV: Tensor, params: SamplingParams, uniforms_B: Tensor, seen_BV: Tensor | None = None
+    logits_BV: Tensor,
+    params: SamplingParams,
+    uniforms_B: Tensor,
+    seen_BV: Tensor | None = None,
+    allowed_BV: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """`sample` for given uniforms: no randomness left.
+    """`sample` for given uniforms: no randomness left. Only ids where `allowed_BV` is True can be chosen.
 
     logprob_B is the chosen id's log-probability under the model's own distribution at this temperature,
     before penalty and filters: what policy gradients need. At temperature 0 it is the one at temperature 1,
@@ -76,11 +80,23 @@ def choose(
     scored_BV = logprobs_BV
     if params.repetition_penalty != 1 and seen_BV is not None:
         scored_BV = (penalised(logits_BV, seen_BV, params.repetition_penalty) / temperature).log_softmax(-1)
+    if allowed_BV is not None:
+        scored_BV = scored_BV.masked_fill(~allowed_BV, -inf).log_softmax(-1)
     if params.temperature == 0:
         ids_B = scored_BV.argmax(-1)  # the first of equals: torch promises it
     else:
         ids_B = inverse_cdf(filtered(scored_BV.exp(), params), uniforms_B)
     return ids_B, logprobs_BV.gather(-1, ids_B[:, None])[:, 0]
+
+
+def likeliest(logits_V: Tensor, params: SamplingParams, count: int) -> tuple[tuple[int, float], ...]:
+    """The `count` likeliest ids with their log-probabilities, as `choose` counts them, best first.
+
+    >>> [(id, round(logprob, 3)) for id, logprob in likeliest(torch.tensor([0.0, 2.0]), SamplingParams(), 1)]
+    [(1, -0.127)]
+    """
+    top = (logits_V.float() / (params.temperature or 1.0)).log_softmax(-1).topk(count)
+    return tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True))
 
 
 def penalised(logits_BV: Tensor, seen_BV: Tensor, penalty: float) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from groundup.base.errors import ConfigError
 from groundup.nn.attention import Allowed, SelfAttention, segment_mask
-from groundup.nn.cache import KVCache
+from groundup.nn.cache import Cache
 from groundup.nn.mlp import build_mlp
 from groundup.nn.norm import build_norm
 from groundup.nn.position import rotary_tables, segment_runs
@@ -186,7 +186,7 @@ class Transformer(nn.Module):
         self.reset()
 
     def forward(
-        self, tokens_BT: Tensor, cache: KVCache | None = None, segments_BT: Tensor | None = None
+        self, tokens_BT: Tensor, cache: Cache | None = None, segments_BT: Tensor | None = None
     ) -> Tensor:
         """logits_BTV."""
         return self.head(self.hidden(tokens_BT, cache, segments_BT))
@@ -194,7 +194,7 @@ class Transformer(nn.Module):
     def hidden(
         self,
         tokens_BT: Tensor,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
         segments_BT: Tensor | None = None,
         asked_BT: Tensor | None = None,
     ) -> Tensor:
@@ -217,7 +217,7 @@ class Transformer(nn.Module):
         elif segments_BT is not None:
             runs_BT, positions_BT = segment_runs(segments_BT)
             allowed = segment_mask(runs_BT)
-        self._check_length(T if cache is None else cache.longest + T)
+        self._check_length(T if cache is None else cache.length_after(T))
         x_BTC = self.embedding(tokens_BT)
         if self.positions is not None:
             x_BTC = x_BTC + (

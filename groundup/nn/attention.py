@@ -9,14 +9,17 @@ Next:    cache.py, for why S can be longer than T.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from groundup.nn.cache import KVCache
 from groundup.nn.norm import RMSNorm
 from groundup.nn.position import rotate
+
+if TYPE_CHECKING:
+    from groundup.nn.cache import Cache
 
 Allowed = Tensor | str | None  # a boolean mask that broadcasts to BTS, "causal", or None: every key
 
@@ -110,7 +113,7 @@ class SelfAttention(nn.Module):
         *,
         rotary: tuple[Tensor, Tensor] | None,
         allowed: Allowed,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
         layer: int = 0,
     ) -> Tensor:
         """y_BTC; `rotary` is (cos, sin) of the positions of x, `allowed` as in `attend`."""
@@ -120,10 +123,13 @@ class SelfAttention(nn.Module):
         q, k, v = heads.split((H, G, G), dim=2)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
-        if rotary is not None:
+        if rotary is not None and self.q_norm is None and not heads.requires_grad:
+            q, k = rotate(heads[:, :, : H + G], *rotary).split((H, G), dim=2)  # in one go: the same numbers
+        elif rotary is not None:
             q, k = rotate(q, *rotary), rotate(k, *rotary)
         q_BHTD, k_BGSD, v_BGSD = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-        if cache is not None:
-            k_BGSD, v_BGSD = cache.append(layer, k_BGSD, v_BGSD)
-        y_BHTD = attend(q_BHTD, k_BGSD, v_BGSD, allowed, dropout=self.dropout if self.training else 0.0)
+        if cache is None:
+            y_BHTD = attend(q_BHTD, k_BGSD, v_BGSD, allowed, dropout=self.dropout if self.training else 0.0)
+        else:
+            y_BHTD = cache.attend(layer, q_BHTD, k_BGSD, v_BGSD, allowed)
         return self.out(y_BHTD.transpose(1, 2).reshape(B, T, H * self.head_dim))

@@ -1,26 +1,46 @@
 """Keys and values of the past, kept so that a new token costs one step and not a whole pass.
 
-Letters: B batch, T query time (new tokens), S key time (slots), G key/value heads, D head width.
+Letters: B batch, T query time (new tokens), S key time (slots), H query heads, G key/value heads, D head
+         width.
 Source:  Shazeer 2019, arXiv 1911.02150, section 2.4 (incremental decoding).
 Rows of different lengths: prompts are padded on the right, and `advance(T, counts)` says how many of the new
          tokens of each row were real. Padding leaves holes: slots that no later query may look at. All rows
          write to the same slots, so storing is a slice; positions are counted per row, so a hole takes none.
-Not here: growing, paging, sharing between requests.
+Not here: growing; paging and sharing between requests (infer/paged_cache.py).
 Next:    mlp.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from groundup.nn.attention import Allowed, attend
+
+
+class Cache(Protocol):
+    """What a model asks of any cache in one forward pass. It cannot tell which kind it has."""
+
+    def positions_BT(self, T: int) -> Tensor:
+        """Positions of T new tokens, [B, T] or [1, T]."""
+
+    def allowed(self, T: int) -> Allowed:
+        """What T new queries may look at; passed on to `attend`."""
+
+    def length_after(self, T: int) -> int:
+        """Tokens of the longest text, T new ones included."""
+
+    def attend(self, layer: int, q_BHTD: Tensor, k_BGTD: Tensor, v_BGTD: Tensor, allowed: Allowed) -> Tensor:
+        """Stores the new keys and values; y_BHTD, over all that the queries may see."""
 
 
 class KVCache:
     """Preallocated keys and values of every layer, `capacity` slots a row, and the length of each row.
 
-    In one forward pass the model asks for `positions_BT(T)` and `allowed(T)` and calls `append` once in every
+    In one forward pass the model asks for `positions_BT(T)` and `allowed(T)` and calls `attend` once in every
     layer. Then the caller says `advance`, because only it knows which of the new tokens were padding.
     """
 
@@ -74,6 +94,15 @@ class KVCache:
         self.values_LBGSD[layer, :, :, self.used : S] = v_BGTD
         return self.keys_LBGSD[layer, :, :, :S], self.values_LBGSD[layer, :, :, :S]
 
+    def attend(self, layer: int, q_BHTD: Tensor, k_BGTD: Tensor, v_BGTD: Tensor, allowed: Allowed) -> Tensor:
+        """`append`, and then y_BHTD: each new query's mix of all the values that it may see."""
+        k_BGSD, v_BGSD = self.append(layer, k_BGTD, v_BGTD)
+        return attend(q_BHTD, k_BGSD, v_BGSD, allowed)
+
+    def length_after(self, T: int) -> int:
+        """Tokens of the longest row, T new ones included."""
+        return self.longest + T
+
     def advance(self, T: int, counts_B: Sequence[int] | None = None) -> None:
         """Makes the T appended tokens the past; in row b only the first counts_B[b] of them were real."""
         start, self.used = self.used, self.used + T
@@ -89,6 +118,16 @@ class KVCache:
         self.real_BS[:, start : self.used] = torch.arange(T, device=counts.device) < counts[:, None]
         self.lengths_B += counts
         self.longest, self.has_holes = int(self.lengths_B.max()), True
+
+    def rewind(self, length: int) -> None:
+        """Forgets all but the first tokens, of every row. Raises ValueError where padding left holes."""
+        if self.has_holes or not 0 <= length <= self.used:
+            raise ValueError(
+                f"cannot go back to {length} of {self.used} tokens{' with holes' if self.has_holes else ''}. "
+                f"Choose 0 to {self.used}, in a cache whose rows were never padded."
+            )
+        self.used = self.longest = length
+        self.lengths_B.fill_(length)
 
     def select(self, rows: Tensor) -> KVCache:
         """A new cache of these rows, in this order: drops finished rows, or repeats one prompt many times."""

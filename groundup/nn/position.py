@@ -43,7 +43,10 @@ def rotate(x_BTHD: Tensor, cos_TD: Tensor, sin_TD: Tensor) -> Tensor:
 
     cos and sin are [T, D], or [B, T, D] where every row has positions of its own.
     """
-    return Rotation.apply(x_BTHD, cos_TD.unsqueeze(-2), sin_TD.unsqueeze(-2))
+    cos, sin = cos_TD.unsqueeze(-2), sin_TD.unsqueeze(-2)
+    if not x_BTHD.requires_grad:  # the same numbers, without what autograd notes down
+        return Rotation.turn(x_BTHD, cos, sin, 1)
+    return Rotation.apply(x_BTHD, cos, sin)
 
 
 class Rotation(torch.autograd.Function):

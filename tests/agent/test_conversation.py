@@ -9,6 +9,7 @@ from groundup.agent.calculator import Calculator
 from groundup.agent.conversation import Called, Ended, Returned, Text, Turn, prompt_ids, reply
 from groundup.agent.tool import Toolbox, ToolResult
 from groundup.base.errors import UserError
+from groundup.infer.engine import Engine, EngineConfig
 from groundup.infer.sampling import SamplingParams
 from groundup.models.transformer import Transformer, TransformerConfig
 from groundup.tokenizer import chat
@@ -119,14 +120,39 @@ def test_max_tokens_counts_the_models_own_tokens_over_the_whole_turn(model):
     assert events[-1] == Ended(cut, "length")
 
 
-def test_sampling_is_a_function_of_the_generator(model):
-    warm = SamplingParams(temperature=3.0, max_tokens=20)
+def test_sampling_is_a_function_of_the_seed(model):
     first, again, other = (
-        answer(model, QUESTIONS, params=warm, generator=torch.Generator().manual_seed(seed))
+        answer(model, QUESTIONS, params=SamplingParams(temperature=3.0, max_tokens=20, seed=seed))
         for seed in (1, 1, 2)
     )
     assert first == again
     assert first != other
+
+
+def test_an_engine_that_is_kept_reads_only_what_is_new(model):
+    engine = Engine.of(model, EngineConfig(block_len=4))
+    first, second = QUESTIONS[1], QUESTIONS[0]
+    (said,) = answer(engine, [first])
+    assert said == LEARNED[1].messages[1]
+    after_the_call = engine.stats.tokens_reused
+    assert after_the_call >= 12  # the question and the call were not read again for the result
+    talk = first.add(said).add(*second.messages)
+    (on,) = answer(engine, [talk])
+    assert on == answer(model, [talk])[0]
+    assert engine.stats.tokens_reused - after_the_call >= 24
+    assert engine.blocks.free == len(engine.blocks.refs)
+
+
+def test_whoever_stops_it_in_the_middle_leaves_an_idle_engine(model):
+    engine = Engine.of(model)
+
+    def enough(row, event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        answer(engine, QUESTIONS, on_event=enough)
+    assert not engine.busy and engine.blocks.free == len(engine.blocks.refs)
+    assert answer(engine, QUESTIONS) == [talk.messages[1] for talk in LEARNED]
 
 
 # ---- The prompt -------------------------------------------------------------------------------------------

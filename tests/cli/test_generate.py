@@ -45,3 +45,17 @@ def test_what_cannot_be_continued_is_refused(run, tmp_path):
         generate.main([str(run), "--prompt", "z"])
     with pytest.raises(CheckpointError, match="does not exist"):
         generate.main([str(tmp_path / "nothing")])
+
+
+def test_a_stop_string_ends_the_text_before_it(run, capsys):
+    words = ["--prompt", "cd", "--max-tokens", "30", "--temperature", "0", "--stop", "xx", "--stop", "ab"]
+    generate.main([str(run), *words])
+    assert capsys.readouterr().out == "cdefgh\n"
+
+
+def test_guesses_change_nothing(run, capsys):
+    said = []
+    for draft in ([], ["--draft", "ngram"], ["--draft", str(run)]):
+        generate.main([str(run), "--prompt", "a", "--temperature", "2", "--seed", "1", *draft])
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] == said[2] and len(said[0]) > 200
