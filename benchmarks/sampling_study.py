@@ -41,6 +41,7 @@ from groundup.data.skills.columns import HeadAddition
 from groundup.evals.bits_per_byte import ratio
 from groundup.evals.intervals import bootstrap_mean, paired_bootstrap, wilson
 from groundup.evals.pass_at_k import pass_at_k
+from groundup.infer.engine import OFFLINE, Engine
 from groundup.infer.generate import generate
 from groundup.infer.sampling import SamplingParams
 from groundup.models.ngram import NGram
@@ -174,16 +175,14 @@ def right_answers(
     skill, rng = HeadAddition(), python_rng(SEED, "sampling study")
     asked = skill.problems(rng, "test", problems)
     lines = [skill.ask(problem, rng) for problem in asked]
-    generator = torch.Generator().manual_seed(SEED)
+    engine = Engine.of(model, replace(OFFLINE, seed=SEED))
     found: list[list[bool]] = []
     at_once = max(1, 160 // attempts)
     with Progress(problems, label, "problem") as bar:
         for first in range(0, problems, at_once):
             some = range(first, min(first + at_once, problems))
             talks = [Conversation((user(lines[i]),)) for i in some for _ in range(attempts)]
-            replies = reply(
-                model, trained.tokenizer, talks, params=replace(params, max_tokens=40), generator=generator
-            )
+            replies = reply(engine, trained.tokenizer, talks, params=replace(params, max_tokens=40))
             for place, i in enumerate(some):
                 mine = replies[place * attempts : (place + 1) * attempts]
                 found.append([skill.score(asked[i], each) for each in mine])

@@ -278,7 +278,7 @@ def test_the_command(tmp_path, capsys):
         main(["generate", "--model", str(tmp_path / "m.gguf"), "--prompt", "the", "--max-tokens", "3"]) == 0
     )
     hf = ["export", "hf", str(tmp_path / "ours"), "-o", str(tmp_path / "hf"), "--dtype", "q4_0"]
-    assert main(hf) == 2 and "written in f32" in capsys.readouterr().err
+    assert main(hf) == 2 and "Choose float32" in capsys.readouterr().err
 
 
 # ---- Against llama.cpp ---------------------------------------------------------------------------
