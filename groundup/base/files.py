@@ -31,6 +31,7 @@ if sys.platform != "win32":
     import fcntl
 
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # no space, over the size limit, over the quota
+CHANGED = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)  # what a rename meets where others rename too
 
 
 def cache_dir() -> Path:
@@ -136,8 +137,11 @@ def recover(path: str | Path) -> None:
     if path.exists():  # the new folder is in: only the clearing up is missing
         shutil.rmtree(aside, ignore_errors=True)
     else:  # killed between the two renames: the old folder is the valid one
-        with contextlib.suppress(FileNotFoundError):  # someone else recovered it first
+        try:
             os.rename(aside, path)
+        except OSError as error:  # someone else recovered it first, or has put in a new one
+            if error.errno not in CHANGED:
+                raise
         _sync(path.parent)
 
 
@@ -151,7 +155,7 @@ def _swap_in(building: Path, path: Path) -> None:
             os.rename(building, path)
             break
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST) or not building.exists():
+            if error.errno not in CHANGED or not building.exists():
                 raise
     else:
         raise UserError(f"{path} kept changing while it was replaced. Let one program at a time write it.")

@@ -128,7 +128,7 @@ def test_recover_brings_back_what_was_set_aside(tmp_path):
     recover(tmp_path / "never-was")
 
 
-def test_two_writers_at_once_leave_one_whole_folder(tmp_path):
+def test_writers_at_once_leave_one_whole_folder(tmp_path):
     code = """
         import sys
         from groundup.base.files import atomic_dir
@@ -142,7 +142,7 @@ def test_two_writers_at_once_leave_one_whole_folder(tmp_path):
         subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(code), str(target), who], stderr=subprocess.PIPE
         )
-        for who in "xy"
+        for who in "xyzw"
     ]
     for writer in writers:
         assert writer.communicate(timeout=60)[1] == b"" and writer.returncode == 0

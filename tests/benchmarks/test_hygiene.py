@@ -24,6 +24,7 @@ def text(monkeypatch):
     hygiene_lab.corpus.cache_clear()
 
 
+@pytest.mark.slow
 def test_every_part_claims_something_that_can_be_published(text):
     result = measure(list(PARTS), A_LITTLE)
     claims = {claim.id: claim for claim in result.claims}

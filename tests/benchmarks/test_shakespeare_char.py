@@ -38,6 +38,7 @@ def test_another_folder_is_no_peer(tmp_path):
         prepare(tmp_path, tmp_path / "copy", TEXT)
 
 
+@pytest.mark.slow
 def test_its_run_is_timed_and_its_model_scored(peer, tmp_path):
     timed = run_peer(peer, tmp_path / "out", steps=60)
     assert timed.seconds > 0.1 and timed.cpu > 0.1

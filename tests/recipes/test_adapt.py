@@ -94,6 +94,7 @@ def test_replay_forgets_less(base):
     assert summary("without")["replay"] == 0 and "old" in summary("without")["texts"]  # measured all the same
 
 
+@pytest.mark.slow
 def test_the_same_words_twice_give_the_same_bits_and_a_second_run_nothing_to_do(base):
     first = run(recipe(base), "adapt", "a")
     stamp = Path("a/train/last/manifest.json").stat().st_mtime_ns

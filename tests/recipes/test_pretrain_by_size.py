@@ -78,6 +78,7 @@ def test_rows_that_do_not_divide_the_step_are_refused():
     assert replace(CPU, rows=4).derived().batch_size == 4
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_derived_recipe_and_warns_of_a_text_read_too_often(tmp_path):
     (tmp_path / "text.txt").write_text("The cat sat on the mat, and so did the rat.\n" * 400)
     recipe = replace(
