@@ -305,6 +305,7 @@ print("FOUND" + json.dumps([
 
 
 @pytest.mark.slow
+@pytest.mark.may_skip  # the optional oracle: it is compiled for minutes, so no target installs it
 @pytest.mark.parametrize("name", MODELS)
 def test_llama_cpp_says_the_same(name, tmp_path):
     pytest.importorskip(
