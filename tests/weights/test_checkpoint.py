@@ -279,11 +279,13 @@ def kill_while_saving(path: Path, kills: int, seed: int) -> list[int]:
         for _ in range(kills):
             print(found[-1] + 1, file=server.stdin, flush=True)
             pid = int(server.stdout.readline().split()[1])
-            said = [server.stdout.readline() for _ in range(rng.randint(1, 3))]
-            time.sleep(rng.uniform(0, 0.03))
-            os.kill(pid, signal.SIGKILL)
-            while said[-1] != "dead\n":
+            said, patience = [server.stdout.readline()], rng.randint(1, 3)
+            while said[-1].startswith("saved"):
+                if len(said) == patience:
+                    time.sleep(rng.uniform(0, 0.03))
+                    os.kill(pid, signal.SIGKILL)
                 said.append(server.stdout.readline())
+            assert said[-1] == f"dead {signal.SIGKILL.value}\n", f"the saver failed by itself: {said}"
             spoken = int(said[-2].split()[1])
             net = Transformer(TransformerConfig(vocab_size=8, context_len=16, n_layer=2, n_head=2, n_embd=64))
             manifest, training = checkpoint.restore(path, model=net, tokenizer=TOKENIZER)
