@@ -37,7 +37,10 @@ def test_the_numbers_of_a_lesson_are_the_published_ones(path, tmp_path):
     """With the texts that are here: in CI those of the course."""
     done = run([sys.executable, "-m", "groundup", "lesson", "check", path.name[:2]], tmp_path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "OFF" not in done.stdout and "  ok " in done.stdout
+    assert "OFF" not in done.stdout
+    if "  ok " not in done.stdout and "could not be fetched" in done.stdout:
+        pytest.skip("the course's own text is not here, and every number of this lesson is about it")
+    assert "  ok " in done.stdout
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
