@@ -105,7 +105,7 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def _make_parent(path: Path) -> None:
-    """The folder that `path` is to lie in. UserError where a file stands in its way, or the system refuses."""
+    """The folder that `path` is to lie in. UserError where a file stands in its way, or it is not allowed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
