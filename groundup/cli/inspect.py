@@ -121,8 +121,14 @@ def checkpoint(folder: Path) -> tuple[list[str], bool]:
     ]
     if "training.json" not in manifest.files:
         lines.append("  weights only: training cannot be carried on from it exactly")
-    lines += [f"  {name}: {value}" for name, value in manifest.extra.items()]
+    lines += _told(manifest.extra)
     return lines, True
+
+
+def _told(extra: dict[str, Any]) -> list[str]:
+    """What goes with the weights, line by line."""
+    texts = [f"  learned from: {each['name']} ({each['licence']})" for each in extra.get("data", ())]
+    return texts + [f"  {name}: {value}" for name, value in extra.items() if name != "data"]
 
 
 def foreign(source: Path, T: int | None) -> tuple[list[str], Shown] | None:
@@ -145,7 +151,7 @@ def foreign(source: Path, T: int | None) -> tuple[list[str], Shown] | None:
     ]
     lines += [f"  {name}: {value}" for name, value in found.config.items() if value is not None]
     lines.append(f"  tokenizer: {found.manifest.tokenizer[:12]}")
-    lines += [f"  {name}: {value}" for name, value in found.manifest.extra.items()]
+    lines += _told(found.manifest.extra)
     return lines, _tree(found.model, stored_in(source, found.model), T)
 
 
