@@ -91,9 +91,9 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     beside = path.with_name(f".{path.name}.building-{secrets.token_hex(4)}")
+    _make_parent(path)
     try:
         with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             with open(beside, "xb") as file:
                 yield file
                 file.flush()
@@ -104,6 +104,20 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
         beside.unlink(missing_ok=True)
 
 
+def _make_parent(path: Path) -> None:
+    """The folder that `path` is to lie in. UserError where a file stands in its way, or it is not allowed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(
+            f"{path} cannot be written: a part of its path is a file and not a folder. Choose another place."
+        ) from None
+    except PermissionError:
+        raise UserError(
+            f"{path} cannot be written: its folder may not be made. Choose another place."
+        ) from None
+
+
 @contextlib.contextmanager
 def atomic_dir(path: str | Path) -> Iterator[Path]:
     """A fresh folder to fill, which becomes `path` when the block ends well and disappears when it does not.
@@ -112,7 +126,7 @@ def atomic_dir(path: str | Path) -> Iterator[Path]:
     `path` is the old folder or the new one, or `recover(path)` makes it so.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_parent(path)
     _sweep(path)
     building, lock = _new_building(path)
     try:

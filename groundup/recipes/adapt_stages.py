@@ -21,6 +21,7 @@ from groundup.base.files import write_atomic, write_json
 from groundup.base.rundir import RunDir, Stage
 from groundup.base.seeds import derive
 from groundup.data.held_out import Survey
+from groundup.data.learned import Learned, all_different, by_another
 from groundup.data.replay import ReplayBatches
 from groundup.data.shards import TokenShards
 from groundup.evals.paired_bits import joined, pieces_of, score
@@ -53,6 +54,7 @@ class Base:
     digest: str
     old: Path | None  # a folder of tokens: train and held_out
     keeps: dict[str, Any] = field(default_factory=dict)  # of its manifest: how it is talked to, where it ends
+    data: list[Learned] = field(default_factory=list)  # what it learned from
 
     @property
     def context_len(self) -> int:
@@ -83,7 +85,13 @@ def road(recipe: Adapt, run_dir: RunDir) -> str:
     if train_stage is None:
         return "Stopped, and everything is saved. The same command carries on from there."
     return report(
-        chosen, run_dir, train_stage, before_stage, pieces=pieces, tokenizer=base.tokenizer, keeps=base.keeps
+        chosen,
+        run_dir,
+        train_stage,
+        before_stage,
+        pieces=pieces,
+        tokenizer=base.tokenizer,
+        keeps={**base.keeps, "data": all_different(base.data, tokens_stage.record.get("data", []))},
     )
 
 
@@ -95,7 +103,9 @@ def load_base(recipe: Adapt) -> Base:
     assert isinstance(loaded.model, Transformer), "or it would have been refused"
     digest = source.digest(path)
     keeps = {key: value for key, value in loaded.manifest.extra.items() if key in ("chat", "stop", "bos")}
-    base = Base(loaded.model, loaded.tokenizer, digest, old_tokens(recipe.old or path), keeps)
+    extra = loaded.manifest.extra
+    data = by_another(extra["source"]) if "source" in extra else extra.get("data", [])
+    base = Base(loaded.model, loaded.tokenizer, digest, old_tokens(recipe.old or path), keeps, data)
     if base.old is None and (recipe.replay or recipe.old):
         raise ConfigError(
             f"The text that the base learned is not there: neither {recipe.old or path} nor a folder above "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,11 @@ from groundup.base.config import to_dict
 from groundup.base.errors import CheckpointError
 from groundup.base.files import write_atomic, write_json
 from groundup.base.rundir import RunDir, Stage
+from groundup.data.learned import from_sources, made_by_skills
 from groundup.models.cost import parameters
 from groundup.models.transformer import Transformer
 from groundup.recipes.chat_scores import transcript
+from groundup.recipes.chat_training import dialogues_at_hand
 from groundup.recipes.report import write_report
 from groundup.recipes.report_data import duration, quantity
 from groundup.recipes.report_png import write_png
@@ -60,8 +63,10 @@ def write(
 ) -> dict[str, Any]:
     """Write the four files into the run directory; returns what report.json holds."""
     data = collect(recipe, run, stages, model, tokenizer)
+    steps, extra = stages["reinforce"].record["steps"], told(stages, data)
     try:
-        data["page"] = {"file": PAGE, "bytes": write_chat_page(run.path / PAGE, model, tokenizer)}
+        size = write_chat_page(run.path / PAGE, model, tokenizer, step=steps, extra=extra)
+        data["page"] = {"file": PAGE, "bytes": size}
     except CheckpointError as error:
         data["notes"].append(f"There is no page to chat with. {error}")
     write_json(run.path / "report.json", data)
@@ -70,15 +75,31 @@ def write(
     return data
 
 
-def write_chat_page(path: Path, model: Transformer, tokenizer: Tokenizer) -> int:
+def told(stages: Stages, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What goes with the assistant wherever it goes: what it can do, what it learned from, its scores."""
+    people = dialogues_at_hand()
+    return {
+        "can_do": CAN_DO,
+        "data": [
+            *from_sources(stages["corpus"].record["sources"]),
+            *made_by_skills(),
+            *from_sources(sorted({dialogue.source for dialogue in people})),
+        ],
+        "scores": data["scores"],
+    }
+
+
+def write_chat_page(
+    path: Path, model: Transformer, tokenizer: Tokenizer, *, step: int, extra: dict[str, Any]
+) -> int:
     """The assistant as one page, in place of an older one; returns its bytes."""
     manifest = Manifest(
         kind="transformer",
         config=to_dict(model.config),
-        step=0,
+        step=step,
         tokenizer=tokenizer.fingerprint,
         files={},
-        extra={"can_do": CAN_DO},
+        extra=extra,
     )
     text = page(Checkpoint(model, tokenizer, manifest))
     write_atomic(path, text)

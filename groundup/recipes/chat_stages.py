@@ -70,7 +70,7 @@ def _road(recipe: ZeroToChat, run: RunDir) -> str:
     checkpoint.copy(
         reinforced.dir / "last",
         run.path / "model",
-        extra={"can_do": chat_report.CAN_DO, "scores": data["scores"]},
+        extra=chat_report.told(stages, data),
         training=False,
     )
     return chat_report.in_words(run, data)

@@ -215,7 +215,9 @@ def report(recipe: GPTLadderJob, run_dir: RunDir, text: Text, trained: Stage) ->
         }
         write_json(stage.dir / "summary.json", summary)
         found_in = trained.dir / trained.record["best"]
-        checkpoint.copy(found_in, run_dir.path / "model", extra={"loss": losses}, training=False)
+        checkpoint.copy(
+            found_in, run_dir.path / "model", extra={"loss": losses, "data": list(text.data)}, training=False
+        )
         stage.finish(summary=summary)
     return in_words(recipe, run_dir, stage.record["summary"])
 

@@ -69,7 +69,10 @@ def report(
         checkpoint.copy(
             train_stage.dir / trained["best"],
             run_dir.path / "model",
-            extra={"bits_per_byte": summary["bits_per_byte"]},
+            extra={
+                "bits_per_byte": summary["bits_per_byte"],
+                "data": tokens_stage.record.get("data", []),
+            },
             training=False,
         )
         draw_losses(run_dir, stage.dir / "loss.png")

@@ -174,7 +174,8 @@ def report(recipe: NamesJob, run_dir: RunDir, trained: Stage) -> str:
     import torch
 
     from groundup.base.seeds import numpy_rng
-    from groundup.data.names import read_names
+    from groundup.data.learned import from_path_or_source
+    from groundup.data.names import SOURCE, read_names
     from groundup.infer.items import write_items
     from groundup.infer.sampling import SamplingParams
     from groundup.recipes.names_scores import nats
@@ -203,7 +204,10 @@ def report(recipe: NamesJob, run_dir: RunDir, trained: Stage) -> str:
         write_json(stage.dir / "summary.json", summary)
         found_in = trained.dir / trained.record["best"]
         checkpoint.copy(
-            found_in, run_dir.path / "model", extra={"loss": losses, "writes": "items"}, training=False
+            found_in,
+            run_dir.path / "model",
+            training=False,
+            extra={"loss": losses, "writes": "items", "data": from_path_or_source(recipe.data.path, SOURCE)},
         )
         stage.finish(summary=summary)
     return in_words(run_dir, stage.record["summary"])

@@ -20,6 +20,7 @@ from groundup.base.rundir import RunDir, Stage
 from groundup.base.seeds import derive
 from groundup.data.documents import documents
 from groundup.data.held_out import Survey, sides, survey
+from groundup.data.learned import from_path_or_source
 from groundup.data.passages import Passage, cut, passages_of
 from groundup.data.read_text import fingerprint, read_passages
 from groundup.data.shards import TokenShards, write_shards
@@ -113,7 +114,7 @@ def tokenize(
                 tokenizer_fingerprint=tokenizer.fingerprint,
             )
             counts[wanted] = len(shards.tokens)
-        stage.finish(**counts)
+        stage.finish(**counts, data=from_path_or_source(config.path, config.source))
     _check(TokenShards.open(stage.dir / "train"), context_len + 1, "to learn from")
     _check(
         TokenShards.open(stage.dir / "held_out"), context_len + 1, f"held out at held_out={config.held_out:g}"

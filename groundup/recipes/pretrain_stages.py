@@ -25,6 +25,7 @@ from groundup.base.rundir import RunDir, Stage
 from groundup.base.seeds import derive, torch_generator
 from groundup.data.batches import WindowBatches
 from groundup.data.documents import Document, documents
+from groundup.data.learned import Learned, from_file, from_sources
 from groundup.data.read_text import read_path
 from groundup.data.shards import TokenShards, write_shards
 from groundup.data.sources import source
@@ -60,6 +61,7 @@ class Text:
     train: Sequence[str]
     held_out: Sequence[str]
     digest: str
+    data: tuple[Learned, ...] = ()  # what it is, for the card of the model
 
     @property
     def start(self) -> str:
@@ -69,7 +71,7 @@ class Text:
 
 def read(config: DataConfig, seed: int, run_dir: RunDir) -> Text:
     """The text of a recipe, split. Raises DataError if there is too little of it to hold anything out."""
-    found = _documents(config, run_dir)
+    found, data = _documents(config, run_dir)
     if len(found) >= WHOLE_DOCUMENTS:
         shares = {"train": 1 - config.held_out, "held_out": config.held_out}
         sides = [split_of(document.id, seed, shares) for document in found]
@@ -84,22 +86,22 @@ def read(config: DataConfig, seed: int, run_dir: RunDir) -> Text:
             f"held_out={config.held_out}. Give more text, or another share."
         )
     digest = hashlib.sha256(repr((train, held_out)).encode()).hexdigest()
-    return Text(train, held_out, digest)
+    return Text(train, held_out, digest, tuple(data))
 
 
-def _documents(config: DataConfig, run_dir: RunDir) -> list[Document]:
+def _documents(config: DataConfig, run_dir: RunDir) -> tuple[list[Document], list[Learned]]:
     if config.path is not None:
-        return list(read_path(config.path))
+        return list(read_path(config.path)), from_file(config.path)
     source(config.source)  # an unknown name is refused, not replaced
     try:
-        return list(documents(config.source))
+        return list(documents(config.source)), from_sources([config.source])
     except HashError:
         raise
     except FetchError as error:
         if not config.fallback:
             raise
         run_dir.events.write("warning", text=f"{error} Going on with {config.fallback} instead.")
-        return list(documents(config.fallback))
+        return list(documents(config.fallback)), from_sources([config.fallback])
 
 
 def _cut(texts: list[str], share: float) -> tuple[list[str], list[str]]:
@@ -167,7 +169,7 @@ def tokenize(run_dir: RunDir, text: Text, tokenizer: Tokenizer, tokenizer_stage:
                 tokenizer_fingerprint=tokenizer.fingerprint,
             )
             counts[side] = len(shards.tokens)
-        stage.finish(**counts)
+        stage.finish(**counts, data=list(text.data))
     return stage
 
 
@@ -319,7 +321,10 @@ def report(
         checkpoint.copy(
             train_stage.dir / trained["best"],
             run_dir.path / "model",
-            extra={"bits_per_byte": score.value},
+            extra={
+                "bits_per_byte": summary["bits_per_byte"],
+                "data": tokens_stage.record.get("data", []),
+            },
             training=False,
         )
         stage.finish(summary=summary)

@@ -19,6 +19,7 @@ from groundup.base.errors import ConfigError
 from groundup.base.log import Progress
 from groundup.base.rundir import RunDir, Stage
 from groundup.data.growing import CHUNK, Stream, collect
+from groundup.data.learned import from_web
 from groundup.data.shards import dtype_for
 from groundup.data.split import split_of
 from groundup.data.web import WebDocuments, encoder
@@ -93,7 +94,8 @@ def tokenize(
             tokenizer_fingerprint=tokenizer.fingerprint,
             tell=lambda tokens: bar.advance(tokens - bar.done),
         )
-    stage.finish(**{name: len(shards.tokens) for name, shards in sides.items()})
+    counts = {name: len(shards.tokens) for name, shards in sides.items()}
+    stage.finish(**counts, data=from_web(web.dataset, web.subset))
     return stage
 
 

@@ -39,6 +39,7 @@ from groundup.tokenizer import chat
 from groundup.weights.c_export import model_bytes
 from groundup.weights.checkpoint import Checkpoint
 from groundup.weights.imported import layout_or_none
+from groundup.weights.model_card import model_card
 
 ENGINE = ("model.js", "tokenizer.js", "engine.js", "calculator.js", "chat.js")  # runs without a page, too
 SCRIPTS = (*ENGINE, "words.js", "page.js")
@@ -74,11 +75,13 @@ def page(checkpoint: Checkpoint) -> str:
     script, style = "\n".join(map(source, SCRIPTS)), source("page.css")
     weights = model_bytes(checkpoint, dtype="int8")
     about = {**facts(checkpoint), "checksum": zlib.adler32(weights)}
+    card = model_card(checkpoint, format="HTML page, int8", controls_can_be_typed=False, tools=True)
     parts = {
         "policy": policy(script, style),
         "title": escape(str(what) if what else TITLE),
         "style": style,
         "script": script,
+        "card": escape(card),
         "facts": json.dumps(about).replace("<", "\\u003c"),  # closes no element
         "model": base64.b64encode(weights).decode("ascii"),
     }

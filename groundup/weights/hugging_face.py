@@ -118,7 +118,7 @@ def read_folder(path: str | Path) -> Imported:
         shapes: dict[str, tuple[int, ...]] = {}
         for file, handle in handles:
             for name in handle.keys():  # noqa: SIM118  (a safetensors handle is no dict)
-                ours = _plain(name, kind)
+                ours = plain(name, kind)
                 if ours is None or (config.tie and ours == NAMES[kind].head + ".weight"):
                     continue
                 if ours in where_is:
@@ -251,7 +251,7 @@ def _json(path: Path, *, optional: bool = False) -> dict[str, Any]:
     return content
 
 
-def _plain(name: str, kind: Any) -> str | None:
+def plain(name: str, kind: Any) -> str | None:
     """The tensor's name in full, or None for tables that the model makes itself."""
     if name.endswith((".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")):
         return None

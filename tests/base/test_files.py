@@ -213,6 +213,16 @@ def test_a_full_disk_harms_nothing(tmp_path, how):
         subprocess.run(["umount", small], check=True)
 
 
+@pytest.mark.parametrize("below", ["file/new", "file/folder/new"])
+def test_a_file_where_a_folder_should_be(below, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="is a file and not a folder"):
+        write_atomic(tmp_path / below, "x")
+    with pytest.raises(UserError, match="is a file and not a folder"), atomic_dir(tmp_path / below):
+        pass
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_only_a_full_disk_is_explained_as_one(tmp_path):
     with pytest.raises(UserError, match="The disk is full"), disk_errors(tmp_path):
         raise RuntimeError("I/O error: No space left on device (os error 28)")

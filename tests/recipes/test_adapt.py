@@ -74,6 +74,8 @@ def test_the_new_text_is_learned_and_both_texts_are_scored_before_and_after(base
     assert "25% of them from the old text" in said and "forg" in said
     assert Path("run/report/report.png").read_bytes().startswith(b"\x89PNG")
     made, known = checkpoint.load("run/model"), checkpoint.load(base / "model")
+    before, after = (found.manifest.extra["data"] for found in (known, made))
+    assert after[: len(before)] == before and len(after) == len(before) + 1
     assert made.tokenizer.fingerprint == known.tokenizer.fingerprint
 
 

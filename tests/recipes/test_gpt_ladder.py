@@ -54,6 +54,7 @@ def test_a_rung_is_trained_scored_and_compared(rung, poem, tmp_path, capsys):
     ]
     again = gpt_ladder.nats(loaded.model, dev, job(poem, rung).context_len)
     assert again.mean() == pytest.approx(found["loss"]["dev"]["value"])
+    assert [text["name"] for text in loaded.manifest.extra["data"]] == [poem.name]
     assert compare.main([str(tmp_path / "run")]) == 0
     assert "parameters" in capsys.readouterr().out
 

@@ -59,6 +59,8 @@ def test_every_preset_trains_scores_and_writes_names(preset, path, tmp_path):
     assert again.mean == pytest.approx(found["loss"]["dev"]["value"])
     assert found["loss"]["dev"]["low"] < again.mean < found["loss"]["dev"]["high"]
     assert len(found["samples"]) == 20
+    (learned,) = loaded.manifest.extra["data"]
+    assert learned["name"] == "items.txt" and "not known" in learned["licence"]
 
 
 @pytest.mark.parametrize("preset", ["names-bigram-counts", "names-mlp", "names-gru", "names-transformer"])

@@ -65,6 +65,7 @@ def test_a_text_becomes_a_model_that_continues_it(tmp_path):
     assert (tmp_path / "run" / "report" / "loss.png").read_bytes().startswith(b"\x89PNG")
     trained = checkpoint.load(checkpoint.find(tmp_path / "run"))
     assert trained.tokenizer.decode(trained.tokenizer.encode("the cat")) == "the cat"
+    assert "not known" in trained.manifest.extra["data"][0]["licence"]  # a text of one's own
 
 
 def test_a_second_run_finds_everything_done(tmp_path):

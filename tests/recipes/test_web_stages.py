@@ -127,7 +127,9 @@ def test_a_model_is_trained_on_a_stream(tmp_path, monkeypatch):
         tmp_path / "run", recipe="pretrain", config=to_dict(settings), seed=settings.seed, console=False
     )
     assert "bits per byte" in settings.run(run)
-    assert checkpoint.load(tmp_path / "run" / "model").tokenizer.vocab_size == 280
+    made = checkpoint.load(tmp_path / "run" / "model")
+    assert made.tokenizer.vocab_size == 280
+    assert "nobody here read it" in made.manifest.extra["data"][0]["licence"]
 
 
 def test_a_tokenizer_that_was_trained_before_is_taken(tmp_path):

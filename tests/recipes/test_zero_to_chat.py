@@ -148,12 +148,17 @@ def test_the_model_lies_beside_its_report_as_a_page(finished):
     assert report["page"] == {"file": "chat.html", "bytes": len(page.encode())}
     assert page.startswith("<!doctype html>") and "What is 123 times 456?" in page
     assert 'href="chat.html"' in (out / "report.html").read_text() and "chat.html" in said
+    card = page[page.index('<pre id="card"') :]
+    assert "conversations made by a program" in card and "Licence: PSF-2.0" in card
+    told = checkpoint.load(out / "model").manifest.extra
+    assert [text["name"] for text in told["data"]] == ["stdlib-text", "groundup's skills"]
+    assert told["scores"] == report["scores"]
     model = base64.b64decode(re.findall(r'id="model">([^<]+)<', page)[0])
     assert model == c_export.model_bytes(checkpoint.load(out / "model"), dtype="int8")
 
 
 def test_a_model_that_cannot_be_a_page_still_has_its_report(finished, tmp_path, monkeypatch):
-    def refuse(*words: Any) -> int:
+    def refuse(*words: Any, **named: Any) -> int:
         raise CheckpointError("n_embd=36.")
 
     shutil.copytree(finished[0], tmp_path / "run")

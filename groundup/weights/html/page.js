@@ -196,7 +196,7 @@ class Page {
     const { facts } = this, count = (number) => number.toLocaleString(this.language);
     document.documentElement.lang = this.language;
     const show = { title: facts.title || this.say("title"), lead: this.say(facts.chat ? "chatLead" : "textLead", count(facts.parameters)), try: this.say("tryOne"),
-      language: this.say("other"), fresh: this.say("fresh"), send: this.say("send"), "about-name": this.say("about"),
+      language: this.say("other"), fresh: this.say("fresh"), send: this.say("send"), "about-name": this.say("about"), "card-name": this.say("card"),
       "temperature-name": this.say("temperature"), "temperature-value": at("temperature").value };
     for (const [id, text] of Object.entries(show)) (at(id) ?? element("p")).textContent = text;
     at("language").lang = this.language === "en" ? "zh" : "en";
