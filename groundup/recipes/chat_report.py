@@ -21,8 +21,8 @@ from groundup.base.rundir import RunDir, Stage
 from groundup.data.learned import from_sources, made_by_skills
 from groundup.models.cost import parameters
 from groundup.models.transformer import Transformer
+from groundup.recipes import chat_training
 from groundup.recipes.chat_scores import transcript
-from groundup.recipes.chat_training import dialogues_at_hand
 from groundup.recipes.report import write_report
 from groundup.recipes.report_data import duration, quantity
 from groundup.recipes.report_png import write_png
@@ -77,7 +77,7 @@ def write(
 
 def told(stages: Stages, data: Mapping[str, Any]) -> dict[str, Any]:
     """What goes with the assistant wherever it goes: what it can do, what it learned from, its scores."""
-    people = dialogues_at_hand()
+    people = chat_training.dialogues_at_hand()
     return {
         "can_do": CAN_DO,
         "data": [

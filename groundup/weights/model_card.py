@@ -20,7 +20,7 @@ from groundup.weights.checkpoint import Checkpoint
 SCORES = {  # of a manifest's extra: what was measured, and in what unit
     "loss": "nats per token",
     "bits_per_byte": "bits for a byte of held-out text",
-    "scores": "share of the answers that are right",
+    "scores": "share of the questions asked",
 }
 
 
@@ -61,7 +61,8 @@ def _about(checkpoint: Checkpoint, format: str) -> Iterator[str]:
     yield f"  values), {c.mlp} of width {c.mlp_hidden}."
     yield f"- It reads {c.context_len:,} tokens; each takes {kv_bytes(c, 1):,} bytes of cache in float32."
     yield f"- Its vocabulary has {c.vocab_size:,} ids; its tokenizer: {checkpoint.manifest.tokenizer[:16]}."
-    yield f"- Trained for {checkpoint.step:,} steps here." if checkpoint.step else "- Not trained here."
+    steps = f"The last training of it here took {checkpoint.step:,} steps."
+    yield f"- {steps if checkpoint.step else 'It was not trained here.'}"
 
 
 def _data(checkpoint: Checkpoint) -> Iterator[str]:

@@ -52,9 +52,9 @@ def test_every_export_has_it(kind, tmp_path):
     for heading in ("What it is", "What it learned from", "What was measured", "Limits"):
         assert f"## {heading}" in card
     assert EXTRA["data"][0]["licence"] in card and "conversations made by a program" in card
-    assert "scores calculator: 0.975 [0.95, 0.99], n=300 (share of the answers that are right)" in card
+    assert "scores calculator: 0.975 [0.95, 0.99], n=300 (share of the questions asked)" in card
     assert "bits_per_byte: 1.235 (bits for a byte of held-out text)" in card
-    assert "sums: What is 2 + 2?" in card and "Trained for 7 steps" in card
+    assert "sums: What is 2 + 2?" in card and "took 7 steps" in card
     assert "abc" not in card  # a checksum is no score
     assert ("let a user write them" in card) == (kind in ("hf", "gguf"))
     assert ("Tools (the calculator)" in card) == (kind != "html")
