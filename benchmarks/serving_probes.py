@@ -285,8 +285,8 @@ def measure(target: Target, pid: int, *, tokens: int) -> dict[str, object]:
     if honest.status != 200:
         raise UserError(f"an honest request got {honest.status}, so the rest would say nothing. Check "
                         "--model and --token.")  # fmt: skip
+    tried = run(target, at_once=2, patience=5)
     seen = probes(target, pid, tokens=tokens)
-    tried = run(target, at_once=2, patience=3)
     families: dict[str, list[int]] = {}
     for attack, reply in tried:
         counts = families.setdefault(attack.family, [0, 0])
