@@ -232,9 +232,9 @@ def _compared(id: str, what: str, mine: list[float], theirs: list[float], name: 
     """The medians; the spread is that of our own rounds, and the note has the rounds' own ratios."""
     a, b = statistics.median(mine), statistics.median(theirs)
     each = sorted(x / y for x, y in zip(mine, theirs, strict=True))
-    return Claim(id=id, what=what, unit="tokens/s", ours=a, theirs=b, ratio=bigger_is_better(a, b), n=len(mine),
-                 spread=(min(mine), max(mine)), peer=name,
-                 note=f"{note}; ratio of each round {each[0]:.2f} to {each[-1]:.2f}")  # fmt: skip
+    ratio, spread = bigger_is_better(a, b), (min(mine), max(mine))
+    return Claim(id=id, what=what, unit="tokens/s", ours=a, theirs=b, ratio=ratio, n=len(mine), spread=spread,
+                 peer=name, note=f"{note}; ratio of each round {each[0]:.2f} to {each[-1]:.2f}")  # fmt: skip
 
 
 def _version_in(folder: Path) -> str:
@@ -380,8 +380,8 @@ def soak(bench: Bench) -> list[Claim]:
     note = f"{bench.effort.minutes:g} minutes, 24 clients at once: {counts['whole']} served, "
     note += f"{counts['left']} left, {counts['refused']} refused, no error"
     return [
-        Claim("soak.leaked-blocks", "blocks that nobody gave back", "blocks", now[BLOCKS] - now[FREE], n=visits,
-              note=note),
+        Claim("soak.leaked-blocks", "blocks that nobody gave back", "blocks", now[BLOCKS] - now[FREE],
+              n=visits, note=note),
         Claim("soak.memory-growth", "memory of the last third less that of the second", "MB", late - early,
               n=len(memory), note=f"{late:.0f} MB at the end"),
     ]  # fmt: skip
