@@ -126,18 +126,29 @@ def large_body(target: Target, pid: int, *, size: int = LARGE) -> Seen:
 
 
 def leaves(target: Target, pid: int, *, stream: bool, tokens: int, step: float = 0.15) -> Seen:
-    """A client that asks for much and goes away after half a second."""
-    body = chat(target, stream=stream, max_tokens=tokens,
-                messages=[{"role": "user", "content": "Count to ten thousand."}])  # fmt: skip
+    """A client that asks for much and goes away; one who stays shows before what that costs."""
+    name = "leaves_stream" if stream else "leaves_plain"
+    stayed = _asks_for_much(target, pid, stream=stream, tokens=tokens, stays=True, within=0.1 + step)
+    quiet(pid, after_s=0.5)
+    left = _asks_for_much(target, pid, stream=stream, tokens=tokens, stays=False, within=0.1 + step)
+    told = f"{stayed:.0%} of a processor for who stays, {left:.0%} for who left"
+    if stayed < 0.25:
+        return Seen(name, False, f"{told}: too little work, so nothing was shown")
+    return Seen(name, left < 0.1, told)
+
+
+def _asks_for_much(
+    target: Target, pid: int, *, stream: bool, tokens: int, stays: bool, within: float
+) -> float:
+    """The share of a processor that is used for a second, `within` after the client left, or would have."""
+    body = chat(target, stream=stream, max_tokens=tokens, temperature=0,
+                messages=[{"role": "user", "content": "Count from one to ten thousand."}])  # fmt: skip
     with socket.create_connection((target.host, target.port), timeout=10) as connection:
         connection.sendall(request(target, method="POST", path=CHAT, body=body))
-        while_asked = idle_after(pid, within=0.3, looks=0.5)
-    after = idle_after(pid, within=0.1 + step)
-    name = "leaves_stream" if stream else "leaves_plain"
-    told = f"{while_asked:.0%} of a processor before, {after:.0%} after"
-    if while_asked < 0.3:
-        return Seen(name, False, f"{told}: it did not work for half a second, so nothing was shown")
-    return Seen(name, after < 0.15, told)
+        time.sleep(0.5)
+        if stays:
+            return idle_after(pid, within=within)
+    return idle_after(pid, within=within)
 
 
 def refuses(name: str, fields: dict[str, object]) -> Callable[[Target, int], Seen]:
@@ -226,8 +237,9 @@ def probes(target: Target, pid: int, *, tokens: int) -> list[Seen]:
     return seen
 
 
-def quiet(pid: int, patience: float = 60.0) -> None:
+def quiet(pid: int, patience: float = 120.0, after_s: float = 0.0) -> None:
     """Waits until the server has nothing to do, so that one probe does not spoil the next."""
+    time.sleep(after_s)
     until = time.monotonic() + patience
     while time.monotonic() < until and idle_after(pid, within=0.0, looks=0.3) > 0.1:
         pass
@@ -273,8 +285,8 @@ def measure(target: Target, pid: int, *, tokens: int) -> dict[str, object]:
     if honest.status != 200:
         raise UserError(f"an honest request got {honest.status}, so the rest would say nothing. Check "
                         "--model and --token.")  # fmt: skip
+    tried = run(target, at_once=2, patience=5)
     seen = probes(target, pid, tokens=tokens)
-    tried = run(target, at_once=2, patience=3)
     families: dict[str, list[int]] = {}
     for attack, reply in tried:
         counts = families.setdefault(attack.family, [0, 0])
