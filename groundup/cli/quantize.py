@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         "--text",
         type=Path,
         metavar="FILE",
-        help="half of it calibrates, half measures (default: the text of the model's own run)",
+        help="half of it calibrates, half measures: a text, or for a chat model conversations, FILE.jsonl "
+        "with messages (default: what the model's own run held out, or new conversations of its kind)",
     )
     return parser

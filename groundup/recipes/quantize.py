@@ -1,13 +1,13 @@
 """Quantize a model, and say what it cost: size, bits per byte on held-out text, error of each matrix.
 
-The text is that of the model's own run, if it lies in one (what it learned calibrates, what was held out
-measures), or a file of yours: its first half calibrates, its second measures. The same pieces are scored
-before and after, so the interval is that of the differences (evals/paired_bits.py). Without a text the
-nearest codes are taken and nothing is measured, and the report says so.
+The text is of the kind that the model is for (quantize_text.py): of its own run, if it lies in one, or a file
+of yours. The same pieces are scored before and after, so the interval is that of the differences
+(evals/paired_bits.py). Without a text the nearest codes are taken and nothing is measured, and the report
+says so.
 
 Source: what is chosen: weights/quantize.py. Limits that a model trained in float32 should keep, from our own
         goals: 0.1 % of perplexity for 8 bits, 3 % for 4 bits with calibration.
-Next:   quantize_figure.py.
+Next:   quantize_text.py, then quantize_figure.py.
 """
 
 from __future__ import annotations
@@ -19,26 +19,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from groundup.base.errors import CheckpointError, DataError, UserError
-from groundup.base.files import read_text, write_json
-from groundup.data.shards import TokenShards
+from groundup.base.errors import CheckpointError, UserError
+from groundup.base.files import write_json
 from groundup.evals.bits_per_byte import BitsPerByte
-from groundup.evals.paired_bits import Change, change, joined, pieces_of, score
+from groundup.evals.paired_bits import Change, change, joined
 from groundup.models.transformer import Transformer
-from groundup.recipes.adapt_stages import old_tokens
 from groundup.recipes.quantize_figure import write_figure
+from groundup.recipes.quantize_text import Text, text_for
 from groundup.weights import checkpoint, source
 from groundup.weights.checkpoint import Checkpoint
 from groundup.weights.quantize import MatrixError, Method, input_squares, put_into, quantizable, quantize
 from groundup.weights.quantized import Bits, Quantized
-
-CALIBRATED = 32_768  # tokens: 128 windows of 256; GPTQ's own 128 windows
-SCORED = 131_072  # tokens, as adapt scores
-BATCH = 8  # windows at a time
 
 
 @dataclass(frozen=True)
@@ -48,11 +39,20 @@ class Cost:
     before: BitsPerByte
     after: BitsPerByte
     difference: Change
+    text: str  # what was scored, in words
 
     @property
     def perplexity(self) -> float:
         """By how much the perplexity per token grew: 0.01 is 1 %."""
         return math.expm1((self.after.nats - self.before.nats) / self.before.tokens)
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """95 % limits of the same; None if there is one piece."""
+        if self.difference.low is None or self.difference.high is None:
+            return None
+        nats = math.log(2) * self.before.bytes / self.before.tokens  # of a bit per byte, per token
+        return math.expm1(nats * self.difference.low), math.expm1(nats * self.difference.high)
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,16 @@ def run(
     found = source.load_transformer(model)
     assert isinstance(found.model, Transformer), "or it would have been refused"
     quantizable(found.model)  # refuse before the text is read
-    learned, held_out = _texts(found, Path(model), text)
-    method = method or ("gptq" if bits == 4 and len(learned) else "nearest")
-    if method == "gptq" and not len(learned):
+    used = text_for(found, Path(model), text)
+    method = method or ("gptq" if bits == 4 and used.calibration else "nearest")
+    if method == "gptq" and not used.calibration:
         raise UserError(
             "gptq needs a text to calibrate with, and this model lies in no run. Add --text FILE."
         )
-    inputs = input_squares(found.model, _windows(learned, found.model.config.context_len))
+    inputs = input_squares(found.model, used.calibration)
     codes, errors = quantize(found.model, bits, inputs=inputs, method=method)
     smaller = put_into(copy.deepcopy(found.model), codes)
-    done = Done(method, _bytes(found.model, codes), errors, _cost(found, smaller, held_out))
+    done = Done(method, _bytes(found.model, codes), errors, _cost(found, smaller, used))
     about = {"bits": bits, "method": method, "group": 32, **_measured(done)}
     extra = {**found.manifest.extra, "quantized": about}
     checkpoint.save(
@@ -97,50 +97,15 @@ def run(
     return done
 
 
-# ---- The text ------------------------------------------------------------------------------------
-
-
-def _texts(found: Checkpoint, model: Path, text: Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens to calibrate with, and tokens to measure with; none of either if there is no text."""
-    if text is not None:
-        tokens = np.array(found.tokenizer.encode(read_text(text)), dtype=np.int64)
-        if len(tokens) < 4:
-            raise DataError(
-                f"{text} has {len(tokens)} tokens: too few to measure anything. Give a longer one."
-            )
-        return tokens[: len(tokens) // 2], tokens[len(tokens) // 2 :]
-    folder = old_tokens(model)
-    if folder is None:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    learned, held_out = (
-        TokenShards.open(folder / side, tokenizer_fingerprint=found.tokenizer.fingerprint).tokens
-        for side in ("train", "held_out")
-    )
-    return learned, held_out
-
-
-def _windows(tokens: np.ndarray, context_len: int) -> list[Tensor]:
-    """Batches tokens_BT of about CALIBRATED tokens from all over the text."""
-    T = min(context_len, len(tokens))
-    if not T:
-        return []
-    count = max(1, min(CALIBRATED // T, len(tokens) // T))
-    starts = [(len(tokens) - T) * window // max(1, count - 1) for window in range(count)]
-    rows = np.stack([np.asarray(tokens[start : start + T], dtype=np.int64) for start in starts])
-    return list(torch.from_numpy(rows).split(BATCH))
-
-
-def _cost(found: Checkpoint, smaller: Transformer, held_out: np.ndarray) -> Cost | None:
-    if not len(held_out):
-        return None
-    context_len = smaller.config.context_len
-    pieces = pieces_of(held_out, most=SCORED, context_len=context_len)
-    before = score(found.model, pieces, found.tokenizer, context_len)
-    after = score(smaller, pieces, found.tokenizer, context_len)
-    return Cost(joined(before), joined(after), change(before, after))
-
-
 # ---- What it gave --------------------------------------------------------------------------------
+
+
+def _cost(found: Checkpoint, smaller: Transformer, text: Text) -> Cost | None:
+    if text.score is None:
+        return None
+    assert isinstance(found.model, Transformer), "or it would have been refused"
+    before, after = text.score(found.model), text.score(smaller)
+    return Cost(joined(before), joined(after), change(before, after), text.what)
 
 
 def _bytes(model: Transformer, codes: dict[str, Quantized]) -> tuple[int, int]:
@@ -162,6 +127,7 @@ def _measured(done: Done) -> dict[str, Any]:
         "difference": [difference.value, difference.low, difference.high],
         "perplexity_grew_by": done.cost.perplexity,
         "scored_tokens": done.cost.before.tokens,
+        "text": done.cost.text,
     }
 
 
@@ -177,6 +143,7 @@ def lines(done: Done, worst: int = 5) -> Sequence[str]:
         said += [
             f"bits/byte  {cost.before.value:.4f} -> {cost.after.value:.4f}: {moved.value:+.5f}{limits},"
             f" the same {cost.before.tokens:,} held-out tokens before and after",
+            f"text       {cost.text}",
             f"perplexity {100 * cost.perplexity:+.3f} % a token",
         ]
     said.append(f"method     {done.method}; the {worst} matrices that suffered most:")

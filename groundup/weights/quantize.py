@@ -14,8 +14,13 @@ What follows a matrix y = W x: with H the sum of x x^T over the text, the square
 trace(E H E^T), E = W - W'. Rounding column c by e changes it least if the columns after c move by
 -e U[c, later] / U[c, c], where U is upper triangular and U^T U the inverse of H.
 
+Every x is brought to the same length first, so that each token counts the same. In SmolLM2 the inputs of some
+matrices are a hundred times as long for a few tokens as for the others: H was about those few, all others
+paid, and the model came out worse than with the nearest codes (docs/log.md).
+
 Letters: R rows, C columns (inputs), N tokens.
-Source:  GPTQ, Frantar et al. 2022, arXiv 2210.17323, algorithm 1; H gets 1 % of its mean diagonal, as there.
+Source:  GPTQ, Frantar et al. 2022, arXiv 2210.17323, algorithm 1; H gets 10 %
+         of its mean diagonal, there 1 %: a text is finite, and what it happens to correlate is not believed.
          The scales of a block are set when its first column is reached, as in their code with groups.
 Not here: activations in fewer bits, and kernels that compute with the codes.
 Next:    recipes/quantize.py, which measures what it costs.
@@ -35,7 +40,7 @@ from groundup.models.transformer import Transformer
 from groundup.weights.quantized import GROUP, Bits, Quantized, nearest, rounded, scales_of
 
 Method = Literal["nearest", "gptq"]
-DAMPING = 0.01
+DAMPING = 0.1  # of the mean diagonal of H
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class MatrixError:
     name: str
     bits: int
     weights: float
-    outputs: float | None  # of what it gives for the calibration text; None without one
+    outputs: float | None  # of what it gives for the calibration text, all tokens alike; None without one
 
 
 def quantizable(model: Transformer) -> dict[str, nn.Parameter]:
@@ -98,12 +103,16 @@ def put_into(model: Transformer, codes: dict[str, Quantized]) -> Transformer:
 
 @torch.no_grad()
 def input_squares(model: Transformer, batches: Iterable[Tensor]) -> dict[str, Tensor]:
-    """H_CC, the sum of x x^T over all tokens, for each matrix of the blocks; `batches` are tokens_BT."""
+    """H_CC, the sum of x x^T over all tokens, for each matrix of the blocks; `batches` are tokens_BT.
+
+    Each x is divided by the root of its mean square first: every token counts the same.
+    """
     found: dict[str, Tensor] = {}
 
     def watch(name: str) -> Callable[..., None]:
         def before(module: nn.Module, args: tuple[Tensor, ...]) -> None:
             x_NC = args[0].reshape(-1, args[0].size(-1)).float()
+            x_NC = x_NC / x_NC.square().mean(1, keepdim=True).sqrt().clamp_min(1e-12)
             found[name] = found.get(name, torch.zeros(())) + (x_NC.T @ x_NC).cpu()
 
         return before

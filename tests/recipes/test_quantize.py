@@ -1,15 +1,20 @@
 """The command: smaller, measured on the same pieces, loadable everywhere; and what is refused."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
 
+from groundup.base.config import replace_path, to_dict
+from groundup.base.rundir import RunDir
 from groundup.cli.main import main
 from groundup.data.shards import write_shards
 from groundup.models.transformer import Transformer, llama
+from groundup.recipes import chat_text, chat_training
 from groundup.recipes.quantize import run
+from groundup.recipes.zero_to_chat import ZeroToChat
 from groundup.tokenizer.bpe import BytePairTokenizer
 from groundup.weights import checkpoint
 from groundup.weights.gguf_export import write_file
@@ -17,6 +22,19 @@ from groundup.weights.source import load
 
 TEXT = "the cat sat on the mat, the hat on the cat. " * 60
 TOKENIZER = BytePairTokenizer.train(TEXT, vocab_size=270, specials=("<|bos|>",))
+SMALL = {
+    "workers": 1,
+    "corpus.sources": ("stdlib-text",),
+    "tokenizer.vocab_size": 512,
+    "tokenizer.text_bytes": 200_000,
+    "tokenizer.chats": 3_000,
+    "model.n_layer": 2,
+    "model.n_embd": 96,
+    "model.n_head": 3,
+    "pretrain.steps": 40,
+    "finetune.conversations": 14_000,
+    "finetune.real_dialogues": 0.0,
+}
 SIZE = {"vocab_size": 272, "context_len": 32, "n_layer": 2, "n_head": 4, "n_embd": 64}
 
 
@@ -102,3 +120,29 @@ def test_widths_that_are_no_whole_blocks(tmp_path, capsys):
     assert main(["quantize", str(tmp_path / "ours"), "-o", str(tmp_path / "small")]) == 2
     assert "a block has 32" in capsys.readouterr().err
     assert not (tmp_path / "small").exists()
+
+
+@pytest.mark.slow
+def test_the_gate_on_a_small_assistant(tmp_path):
+    """The limits of the recipe, on a small zero-to-chat model trained in float32: about a minute."""
+    settings = ZeroToChat()
+    for path, value in SMALL.items():
+        settings = replace_path(settings, path, value)
+    opened = RunDir.open(
+        tmp_path / "run", recipe="zero-to-chat", config=to_dict(settings), seed=1, console=False
+    )
+    text = chat_text.corpus(settings, opened)
+    spoken, tokenizer = chat_text.tokenizer(settings, opened, text)
+    ids = chat_text.tokens(opened, text, spoken, tokenizer)
+    base = chat_training.pretrain(settings, opened, text, ids, tokenizer)
+    tuned = chat_training.finetune(settings, opened, text, spoken, base, tokenizer)
+    checkpoint.copy(tuned.dir / "last", opened.path / "model", extra={"can_do": ["sums"]}, training=False)
+    grew = {}
+    for bits, method in ((8, "nearest"), (4, "nearest"), (4, "gptq")):
+        done = run(opened.path, tmp_path / f"{bits}{method}", bits=bits, method=method)
+        assert "as it was taught" in done.cost.text and done.cost.before.tokens > 5_000
+        assert math.exp(done.cost.before.loss) < 2.2, "it has learned to answer, or nothing is shown"
+        grew[bits, method] = done.cost.perplexity
+    assert abs(grew[8, "nearest"]) <= 0.001
+    assert 0.001 < grew[4, "gptq"] <= 0.03
+    assert grew[4, "gptq"] < grew[4, "nearest"]

@@ -48,6 +48,18 @@ def test_gptq_without_correlation_is_rounding():
     assert not torch.equal(gptq(weights_RC, correlated(64)[1], 4).codes_RC, plain.codes_RC)
 
 
+def test_a_token_with_long_inputs_counts_as_any_other():
+    """Regression: in SmolLM2 some tokens' inputs are a hundred times as long, and GPTQ lost to rounding."""
+    model = model_of(llama(**SIZE))
+    tokens_BT = torch.randint(40, (4, 16))
+    before = input_squares(model, [tokens_BT])["blocks.0.mlp.down.weight"]
+    gate_up = model.blocks[0].mlp.gate_up.weight
+    gate_up.data[gate_up.size(0) // 2 :] *= 100  # silu(gate) * up: every input of `down` 100 times as long
+    after = input_squares(model, [tokens_BT])["blocks.0.mlp.down.weight"]
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3)
+    assert after.diagonal().sum().item() == pytest.approx(4 * 16 * after.size(0), rel=1e-4)
+
+
 def test_an_input_that_never_came():
     _, H_CC = correlated(64)
     H_CC[5], H_CC[:, 5] = 0, 0
@@ -67,6 +79,7 @@ def test_the_squares_are_those_of_the_inputs():
     }
     x_BTC = model.embedding(tokens_BT) + model.positions.weight[:16]
     x_NC = model.blocks[0].attention_norm(x_BTC).reshape(-1, 64)
+    x_NC = x_NC / x_NC.square().mean(1, keepdim=True).sqrt()
     torch.testing.assert_close(found["blocks.0.attention.qkv.weight"], x_NC.T @ x_NC, rtol=1e-4, atol=1e-3)
     assert not any(module._forward_pre_hooks for module in model.modules())
 
