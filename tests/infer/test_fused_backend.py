@@ -137,7 +137,10 @@ def test_replies_do_not_depend_on_batch_threads_or_chunks(bits):
         found = []
         for first in range(0, 32, batch):
             engine = Engine(backend, config)
-            found += [g.ids for g in engine.complete(prompts[first : first + batch], params)]
+            asked = [engine.add(prompt, params) for prompt in prompts[first : first + batch]]
+            while engine.busy:
+                engine.step()
+            found += [sequence.new_ids for sequence in asked]
         return found
 
     for params in (greedy, drawn):
