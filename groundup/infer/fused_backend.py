@@ -103,7 +103,7 @@ class Fused:
         """logits_NV of the last `asked` tokens of each chunk, in order; their keys and values are kept."""
         ids = np.array([id for chunk in chunks for id in chunk.ids], np.int32)
         places = np.array([place for chunk in chunks for place in range(chunk.start, chunk.end)], np.int32)
-        self._check(ids, places)
+        self._check(ids, places, chunks)
         if not len(ids):
             return torch.empty(0, self.vocab_size)
         starts = np.cumsum([0] + [len(chunk.table) for chunk in chunks])
@@ -131,8 +131,8 @@ class Fused:
             self._open()  # a forked child: the threads stayed with the parent
             self._library.step_run(self._pool, ctypes.byref(step))
 
-    def _check(self, ids: np.ndarray, places: np.ndarray) -> None:
-        """C does not look: an id or place outside would read what is not there."""
+    def _check(self, ids: np.ndarray, places: np.ndarray, chunks: list[Chunk]) -> None:
+        """C does not look: an id, place or block outside would read or write what is not there."""
         if len(ids) and not (ids.min() >= 0 and ids.max() < self.vocab_size):
             raise ValueError(f"An id is outside of the vocabulary of {self.vocab_size}.")
         if len(places) and places.max() >= self.context_len:
@@ -140,3 +140,10 @@ class Fused:
                 f"{places.max() + 1} tokens do not fit context_len={self.context_len}. "
                 "Shorten the text, or train a model with a longer context."
             )
+        for chunk in chunks:
+            needed = -(-chunk.end // self.block_len)
+            if len(chunk.table) < needed or not all(0 <= block < self.blocks for block in chunk.table):
+                raise ValueError(
+                    f"{chunk.end} tokens need {needed} blocks of the {self.blocks} that there are, but the "
+                    f"table is {chunk.table}."
+                )

@@ -85,7 +85,7 @@ def test_empty_and_full_blocks(length):
     expected_TV = whole(poisoned(model), ids)
     for block_len in (1, 5, 16, 64):
         backend = poisoned(model, block_len=block_len)
-        table = list(range(3, 3 + len(ids)))
+        table = list(range(3, 3 + -(-len(ids) // block_len)))
         backend.run([Chunk(ids[:-1], 0, table, 0)])
         last_1V = backend.run([Chunk(ids[-1:], length, table, 1)])
         assert torch.equal(last_1V[0], expected_TV[-1]), block_len
@@ -179,6 +179,9 @@ def test_ids_and_places_outside_are_refused_before_c_sees_them():
     for ids, start, words in outside:
         with pytest.raises(ValueError, match=words):
             backend.run([Chunk(ids, start, list(range(9)), 1)])
+    for table in ([], [backend.blocks], [-1]):
+        with pytest.raises(ValueError, match="1 tokens need 1 blocks"):
+            backend.run([Chunk([1], 0, table, 1)])
 
 
 def test_nothing_asked_gives_no_logits():
