@@ -40,9 +40,8 @@ from groundup.base.files import write_json
 
 CHAT = "/v1/chat/completions"
 LARGE = 30_000_000  # bytes
-LEAKS = re.compile(
-    r"Traceback|File \"|\.py\b|line \d+|site-packages|object at 0x|Error\(|torch\.|pydantic", re.I
-)
+STORY = "Write a very long story about a dragon, in twelve chapters."
+LEAKS = re.compile(r"Traceback|File \"|\.py\b|site-packages|object at 0x|Error\(|torch\.|pydantic", re.I)
 
 
 @dataclass(frozen=True)
@@ -141,8 +140,8 @@ def _asks_for_much(
     target: Target, pid: int, *, stream: bool, tokens: int, stays: bool, within: float
 ) -> float:
     """The share of a processor that is used for a second, `within` after the client left, or would have."""
-    body = chat(target, stream=stream, max_tokens=tokens, temperature=0,
-                messages=[{"role": "user", "content": "Count from one to ten thousand."}])  # fmt: skip
+    body = chat(target, stream=stream, max_tokens=tokens, temperature=0.7,
+                messages=[{"role": "user", "content": STORY}])  # fmt: skip
     with socket.create_connection((target.host, target.port), timeout=10) as connection:
         connection.sendall(request(target, method="POST", path=CHAT, body=body))
         time.sleep(0.5)

@@ -23,24 +23,35 @@ class TextUntil:
     """Ids in, text out, up to the first of the stop strings; after that nothing."""
 
     def __init__(self, tokenizer: Tokenizer, stops: Sequence[str] = ()):
-        if any(not stop for stop in stops):
-            raise UserError("A stop string is empty, so it stands everywhere. Give at least one character.")
-        self.stopped = False
-        self._decoder, self._stops, self._held = StreamDecoder(tokenizer), tuple(stops), ""
+        self._decoder, self._until = StreamDecoder(tokenizer), Until(stops)
+
+    @property
+    def stopped(self) -> bool:
+        """Has a stop string come?"""
+        return self._until.stopped
 
     def push(self, id: int) -> str:
         """The text that can be shown now."""
-        return "" if self.stopped else self._show(self._decoder.push(id))
+        return "" if self.stopped else self._until.push(self._decoder.push(id))
 
     def flush(self) -> str:
         """What was held back, at the end of the ids."""
+        return "" if self.stopped else self._until.push(self._decoder.flush()) + self._until.flush()
+
+
+class Until:
+    """Text in, text out, up to the first of the stop strings."""
+
+    def __init__(self, stops: Sequence[str] = ()):
+        if any(not stop for stop in stops):
+            raise UserError("A stop string is empty, so it stands everywhere. Give at least one character.")
+        self.stopped = False
+        self._stops, self._held = tuple(stops), ""
+
+    def push(self, text: str) -> str:
+        """What of all text so far can be shown now and was not yet."""
         if self.stopped:
             return ""
-        shown = self._show(self._decoder.flush())
-        held, self._held = self._held, ""
-        return shown if self.stopped else shown + held
-
-    def _show(self, text: str) -> str:
         self._held += text
         places = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
         if places:
@@ -49,6 +60,11 @@ class TextUntil:
         keep = max((_overlap(self._held, stop) for stop in self._stops), default=0)
         shown, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
         return shown
+
+    def flush(self) -> str:
+        """What was held back, when no more text comes."""
+        held, self._held = self._held, ""
+        return "" if self.stopped else held
 
 
 def _overlap(text: str, stop: str) -> int:
