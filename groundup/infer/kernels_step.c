@@ -280,7 +280,7 @@ FUNCTION void turn_head(const Model *m, const Step *step, int layer, int r, int 
     uint16_t *to = (h < H + G ? m->keys : m->values) + (block * L + place % L) * P;
     for (int d = 0; d < P; d += LANES) {
         float part[LANES] = {0};
-        memcpy(part, x + d, sizeof(float) * (D - d < LANES ? D - d : LANES));
+        for (int l = 0; l < LANES && d + l < D; l++) part[l] = x[d + l];
         to_halves(to + d, load(part));
     }
 }
