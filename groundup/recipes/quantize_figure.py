@@ -6,12 +6,13 @@ Next: cli/quantize.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundup.models.transformer import Transformer
 from groundup.recipes.curves_figure import save
-from groundup.recipes.report_png import COLOURS, INK, LINE, PALE, tidy
+from groundup.recipes.report_png import COLOURS, INK, LINE, PALE, SOFT, tidy
 from groundup.weights.quantize import MatrixError
 from groundup.weights.quantized import GROUP, LIMITS, Quantized
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS_A_LEVEL = 8
+MOST_BARS = 40  # matrices with a bar each; above, a line for each kind over the layers
 HEIGHT = 0.26  # inches of a matrix
 SPAN = 16  # levels of 8 bits that are shown: all 255 would be a grey patch
 
@@ -28,14 +30,15 @@ def write_figure(
     path: Path, errors: Sequence[MatrixError], model: Transformer, codes: Mapping[str, Quantized]
 ) -> None:
     """Writes the picture, as PNG or SVG by the ending of the path."""
+    few = len(errors) <= MOST_BARS
 
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2)
-        draw_errors(left, errors)
+        draw_errors(left, errors) if few else draw_by_layer(left, errors)
         worst = max(errors, key=lambda e: e.weights).name
         draw_levels(right, worst, model, codes[worst])
 
-    save(path, (12, 2.5 + HEIGHT * len(errors)), draw)
+    save(path, (12, 2.5 + HEIGHT * len(errors) if few else 6), draw)
 
 
 def draw_errors(axes: Axes, errors: Sequence[MatrixError]) -> None:
@@ -56,6 +59,25 @@ def draw_errors(axes: Axes, errors: Sequence[MatrixError]) -> None:
     axes.grid(axis="x", color=LINE)
     axes.set_axisbelow(True)
     axes.legend(frameon=False, loc="lower right")
+
+
+def draw_by_layer(axes: Axes, errors: Sequence[MatrixError]) -> None:
+    """A line for each kind of matrix over the layers: the error of its weights; dashed, of what it gives."""
+    tidy(axes, "Error of the blocks' matrices, % of their size")
+    kinds: dict[str, list[tuple[int, MatrixError]]] = {}
+    for error in errors:
+        if error.name.startswith("blocks."):
+            _, layer, kind = error.name.removesuffix(".weight").split(".", 2)
+            kinds.setdefault(kind, []).append((int(layer), error))
+    for (kind, found), colour in zip(kinds.items(), cycle((*COLOURS, SOFT))):
+        layers = [layer for layer, _ in found]
+        axes.plot(layers, [100 * e.weights for _, e in found], color=colour, label=kind)
+        if all(e.outputs is not None for _, e in found):
+            axes.plot(layers, [100 * (e.outputs or 0) for _, e in found], "--", color=colour)
+    axes.set_ylim(0, 1.2 * 100 * max(e.weights for found in kinds.values() for _, e in found))
+    axes.set_xlabel("layer; dashed: the error of what it gives for the calibration text")
+    axes.grid(color=LINE)
+    axes.legend(frameon=False, ncols=2)
 
 
 def draw_levels(axes: Axes, name: str, model: Transformer, matrix: Quantized) -> None:
