@@ -14,6 +14,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported anywhere
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / "groundup-tests-matplotlib"))
+os.environ.setdefault("GROUNDUP_KERNELS", str(Path(tempfile.gettempdir()) / "groundup-tests-kernels"))
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "groundup-tests-numba"))
 
 import hypothesis
