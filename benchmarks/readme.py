@@ -51,6 +51,9 @@ class Labels:
     learns: str  # {seconds} {theirs} {loss} {far} {speed}, of Tiny Shakespeare beside nanoGPT
     learns_note: str  # {machine} {date} {n}
     ladder_note: str  # {machine} {date} {n}
+    fewer_head: tuple[str, str, str, str]
+    fewer: dict[str, str]  # a model that was quantized: what it is
+    fewer_note: str  # {machine} {date}
 
 
 LABELS: dict[Language, Labels] = {
@@ -119,6 +122,14 @@ LABELS: dict[Language, Labels] = {
         ladder_note="Training steps, `fit` with its checks beside the notebook's own cell: the same weights "
         "and rows, equal losses first; CPU time of one thread, contenders in turns in one process, medians, "
         "n={n}; {date}, {machine}.",
+        fewer_head=("growth of perplexity", "8 bits", "4 bits, nearest", "4 bits, GPTQ"),
+        fewer={
+            "chat": "an assistant of 1.2 M parameters, its own replies",
+            "larger": "10.7 M parameters, Tiny Shakespeare by characters",
+            "smollm2": "SmolLM2-135M, which was in 4 bits before we got it",
+        },
+        fewer_note="The same held-out text before and after, 95 % limits over its pieces. Our gate, for the "
+        "first two: 8 bits at most 0.1 %, GPTQ at most 3 %; {date}, {machine}.",
     ),
     "zh": Labels(
         took="实测：**{time}**（{what}），{machine}。",
@@ -183,6 +194,14 @@ LABELS: dict[Language, Labels] = {
         learns_note="实际时间，轮流测量，n={n}，取中位数；{date}，{machine}。",
         ladder_note="训练步数之比：带全部检查的 `fit` 对比课程笔记本自己的单元格；权重和数据相同，"
         "先确认损失相等；单线程 CPU 时间，同一进程内轮流测量，取中位数，n={n}；{date}，{machine}。",
+        fewer_head=("困惑度的增长", "8 位", "4 位，就近取整", "4 位，GPTQ"),
+        fewer={
+            "chat": "120 万参数的助手，只算它自己的回答",
+            "larger": "1070 万参数，按字符读的 Tiny Shakespeare",
+            "smollm2": "SmolLM2-135M，到我们手里时已是 4 位",
+        },
+        fewer_note="量化前后用同一段留出的文本，95 % 区间取自各文本片段。前两个模型的门槛："
+        "8 位至多 0.1 %，GPTQ 至多 3 %；{date}，{machine}。",
     ),
 }
 
@@ -262,6 +281,26 @@ def ratios_block(found: list[Result], say: Labels) -> str:
     return "\n".join([f"| {' | '.join(say.ratios_head)} |", "|---|---|---|", *rows, "", note])
 
 
+def fewer_bits_block(found: list[Result], say: Labels) -> str:
+    """What fewer bits cost each model; nothing of a model of which not every way was measured."""
+    result, rows = found[0], []
+    for model, words in say.fewer.items():
+        ways = ("int8", "int4-nearest", "int4-gptq")
+        claims = [claim for way in ways if (claim := result.claim(f"{model}.{way}.perplexity"))]
+        if len(claims) == len(ways):
+            rows.append(f"| {words} | {' | '.join(map(growth, claims))} |")
+    if not rows:
+        return ""
+    note = say.fewer_note.format(date=result.date, machine=result.machine)
+    return "\n".join([f"| {' | '.join(say.fewer_head)} |", "|---|---|---|---|", *rows, "", note])
+
+
+def growth(claim: Claim) -> str:
+    """A share that may be below 0, with its limits: `+0.12 % [+0.03, +0.21]`."""
+    limits = f" [{100 * claim.spread[0]:+.2f}, {100 * claim.spread[1]:+.2f}]" if claim.spread else ""
+    return f"**{100 * claim.ours:+.2f} %**{limits}"
+
+
 def cell(result: Result, skill: str, wording: str) -> str:
     """A score as `97.3 % [94.8, 98.6] n=300`."""
     claim = result.claim(f"{skill}.{wording}")
@@ -283,6 +322,7 @@ BLOCKS: dict[str, tuple[str, Tell]] = {  # name: the benchmark, and how it is to
     "encoding": ("tokenizer", ratios_block),
     "tokenizer-training": ("tokenizer-train", ratios_block),
     "ladder": ("ladder", ratios_block),
+    "fewer-bits": ("quantization", fewer_bits_block),
 }
 
 

@@ -110,3 +110,20 @@ def test_check_notices_and_the_command_mends(results, tmp_path, monkeypatch, cap
 def test_a_block_that_nobody_knows_is_refused(tmp_path):
     with pytest.raises(DataError, match="'speed'"):
         readme.fill(PAGE.replace("figures:time", "figures:speed"), "en", tmp_path)
+
+
+def test_what_fewer_bits_cost(tmp_path):
+    page = "<!-- figures:fewer-bits -->\n<!-- /figures -->\n"
+    ways = {"int8": -0.0001, "int4-nearest": 0.0211, "int4-gptq": 0.0012}
+    claims = [
+        Claim(f"{model}.{way}.perplexity", "growth", "share", grew, n=9, spread=(grew - 0.001, grew + 0.001))
+        for model in ("chat", "larger")
+        for way, grew in ways.items()
+    ]
+    result = Result("quantization", "Some CPU", {}, "2026-11-24", tuple(claims[:-1]))  # one is missing
+    write(result, tmp_path / "quantization.x.json")
+    filled = readme.fill(page, "en", tmp_path)
+    assert "**-0.01 %** [-0.11, +0.09] | **+2.11 %** [+2.01, +2.21] | **+0.12 %**" in filled
+    assert filled.count("%**") == 3 and "10.7 M" not in filled
+    assert readme.fill(filled, "en", tmp_path) == filled
+    assert readme.LABELS["en"].fewer.keys() == readme.LABELS["zh"].fewer.keys()
