@@ -8,8 +8,8 @@
 One model of 29 M random weights (Llama's shape, 8,192 ids of a tokenizer learnt from this code), float32, one
 thread for the arithmetic, the server in its own process. Contenders in turns, medians.
 
-  http      32 streams of 64 tokens at once, through HTTP, and the same by an engine in this process
-  peer      the same streams from llama-cpp-python's server, the same weights as GGUF f32
+  http      32 streams of 128 tokens at once, through HTTP, and the same by an engine in this process
+  peer      streams of 64 tokens, and the same from llama-cpp-python's server, the same weights as GGUF f32
   first     time to the first token for 32 clients who ask again as soon as they are answered
   idle      1,000 connections open at once, each of which has asked something; one more wants an answer
   leaves    from a hang-up until every block is free again, as /metrics says it, streaming and not
@@ -76,7 +76,7 @@ class Effort:
 
     rounds: int = 7
     streams: int = 32
-    tokens: int = 64
+    tokens: int = 128
     asks: int = 8  # of each client, one after the other
     connections: int = 1_000
     leavers: int = 20
@@ -195,10 +195,10 @@ def peer(bench: Bench) -> list[Claim]:
     mine, theirs = [], []
     log = bench.folder / "peer.log"
     with bench.served() as server, llama_cpp(bench.peer, gguf, log=log) as other:
-        for turn in range(min(4, bench.effort.rounds) + 1):
+        for turn in range(min(3, bench.effort.rounds) + 1):
             texts = prompts(bench.effort.streams, seed=turn)
-            mine.append(_speed(server, texts, bench.effort.tokens))
-            theirs.append(_speed(other, texts, bench.effort.tokens, stream=False))
+            mine.append(_speed(server, texts, bench.effort.tokens // 2))
+            theirs.append(_speed(other, texts, bench.effort.tokens // 2, stream=False))
     note = "the same weights, float32; its server answers one at a time; whole answers, not streams, there"
     name = f"llama-cpp-python {_version_in(bench.peer)}"
     return [_compared("http-vs-llama-cpp", "32 streams through HTTP", mine[1:], theirs[1:], name, note)]
@@ -251,7 +251,7 @@ def first(bench: Bench) -> list[Claim]:
 
     async def client(server: Served, n: int) -> list[Stream]:
         texts = prompts(e.asks, seed=1000 + n)
-        return [await one(server.target, Ask(text, e.tokens // 2)) for text in texts]
+        return [await one(server.target, Ask(text, e.tokens // 4)) for text in texts]
 
     async def everybody(server: Served) -> list[Stream]:
         lists = await asyncio.gather(*(client(server, n) for n in range(e.streams)))

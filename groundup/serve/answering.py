@@ -50,6 +50,7 @@ class Answering:
 
     def __init__(self, service: Service, ask: Ask):
         self.service, self.ask = service, ask
+        self.told = 0  # how often the engine has said something
         self.prompt = self._prompt()
         room = service.context_len - len(self.prompt)
         if room < 1 or (ask.max_tokens or 1) > room:
@@ -85,6 +86,7 @@ class Answering:
     async def __aiter__(self) -> AsyncIterator[list[tuple[int, Piece]]]:
         while any(choice.finish is None for choice in self.choices):
             told = [await self.queue.get()]
+            self.told += 1
             while not self.queue.empty():
                 told.append(self.queue.get_nowait())
             pieces = [(i, self._piece(i, tokens, finish)) for i, tokens, finish in told

@@ -141,10 +141,11 @@ class Service:
         kind = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": [*kind, *SAFE]})
         head, n = shape.head(), len(answering.choices)
+        beat = asyncio.create_task(_heartbeat(answering, send))
         try:
             if shape.chat:
                 await _more(send, b"".join(shape.chunk(head, i, "", first=True) for i in range(n)))
-            async for pieces in _with_heartbeat(answering, send):
+            async for pieces in answering:
                 await _more(send, b"".join(
                     shape.chunk(head, i, p.text, finish=p.finish, logprobs=p.logprobs, told=p.told)
                     for i, p in pieces))  # fmt: skip
@@ -152,6 +153,8 @@ class Service:
                 await _more(send, shape.last(head, answering.choices, len(answering.prompt)))
         except ApiError as error:  # the head has been sent: say it as an event
             await _more(send, b"data: " + error.body() + b"\n\n")
+        finally:
+            beat.cancel()
         await send({"type": "http.response.body", "body": DONE, "more_body": False})
 
     # ---- The others ------------------------------------------------------------------------------
@@ -225,21 +228,13 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _with_heartbeat(answering: Answering, send: Send) -> Any:
-    """The pieces; while there are none for long, a comment, so that no proxy takes silence for death."""
-    pieces = aiter(answering)
+async def _heartbeat(answering: Answering, send: Send) -> None:
+    """Comments in a stream that is silent for long, so that no proxy takes silence for death."""
     while True:
-        waiting = asyncio.ensure_future(anext(pieces, None))
-        try:
-            while not (await asyncio.wait({waiting}, timeout=HEARTBEAT_S))[0]:
-                await _more(send, b": still here\n\n")
-        finally:
-            if not waiting.done():
-                waiting.cancel()
-        if (found := waiting.result()) is None:
-            return
-        if found:
-            yield found
+        before = answering.told
+        await asyncio.sleep(HEARTBEAT_S)
+        if answering.told == before:
+            await _more(send, b": still here\n\n")
 
 
 async def _more(send: Send, body: bytes) -> None:
