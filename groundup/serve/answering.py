@@ -127,7 +127,7 @@ class Answering:
     def _piece(self, i: int, tokens: list[Token], finish: str | None) -> Piece:
         choice, piece = self.choices[i], Piece()
         if finish == "failed":
-            raise ApiError(500, "The engine has failed. The server must be started again.")
+            raise ApiError(500, "The engine has failed in the middle of this answer.")
         choice.tokens += len(tokens)
         if self.ask.top is not None:
             piece.logprobs = [self._logprob(token) for token in tokens]

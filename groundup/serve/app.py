@@ -57,8 +57,8 @@ class Service:
         config: EngineConfig | None = None, most: int = 192,
     ):  # fmt: skip
         self.name, self.tokenizer, self.layout, self.guard, self.most = name, tokenizer, layout, guard, most
-        self.engine = Engine.of(model, config or EngineConfig())
-        self.context_len = self.engine.backend.context_len
+        self.make = lambda: Engine.of(model, config or EngineConfig())
+        self.context_len = model.config.context_len
         self.counts: Counter[tuple[str, str]] = Counter()  # (path, status)
         self.routes: dict[bytes, tuple[str, Callable[[Scope, Receive, Send], Awaitable[None]]]] = {
             b"/healthz": ("GET", self._healthz),
@@ -168,7 +168,7 @@ class Service:
         await _send(send, 200 if well else 503, b'{"status": "ok"}' if well else b'{"status": "failed"}')
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        stats, blocks = self.engine.stats, self.engine.blocks
+        stats, blocks = self.thread.engine.stats, self.thread.engine.blocks
         rows = [
             ("groundup_sequences_running", "gauge", "sequences that have not ended", self.thread.open),
             ("groundup_cache_blocks", "gauge", "blocks of the cache", len(blocks.refs)),
@@ -182,6 +182,7 @@ class Service:
                 "tokens of prompts found in the cache",
                 stats.tokens_reused,
             ),
+            ("groundup_engine_failures_total", "counter", "steps that failed", self.thread.failures),
             ("groundup_preempted_total", "counter", "sequences that had to give way", stats.preempted),
         ]
         lines = [
@@ -196,7 +197,7 @@ class Service:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self.thread = EngineThread(self.engine, most=self.most)
+                self.thread = EngineThread(self.make, most=self.most)
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await asyncio.to_thread(self.thread.close)

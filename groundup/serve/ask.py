@@ -113,6 +113,8 @@ def text(content: dict[str, Any], *, model: str) -> Ask:
     )
     if not ids and not (isinstance(prompt, str) and prompt):
         raise bad("prompt must be a text or a list of token ids, and not empty.", "prompt")
+    if isinstance(prompt, str):
+        _whole_characters(prompt, "prompt")
     top = content.get("logprobs")
     if top is not None and (type(top) is not int or not 0 <= top <= 5):
         raise bad("logprobs must be a whole number from 0 to 5.", "logprobs")
@@ -133,10 +135,12 @@ def _common(content: dict[str, Any], longest: str, *, top: int | None, **more: A
         )
     if (who := content.get("user")) is not None and (not isinstance(who, str) or len(who) > 256):
         raise bad("user must be a text of at most 256 characters.", "user")
-    penalty = _number(content, "repetition_penalty", 1.0, lambda x: 0 < x <= 10, "above 0, at most 10")
+    # smaller ones overflow where logits are divided by them
+    temperature = _number(content, "temperature", 1.0, lambda x: x == 0 or 0.01 <= x <= 2, "0, or 0.01 to 2")
+    penalty = _number(content, "repetition_penalty", 1.0, lambda x: 0.1 <= x <= 10, "0.1 to 10")
     return Ask(
-        temperature=_number(content, "temperature", 1.0, lambda x: 0 <= x <= 2, "0 to 2"),
-        top_p=_number(content, "top_p", 1.0, lambda x: 0 < x <= 1, "more than 0, at most 1"),
+        temperature=temperature,
+        top_p=_number(content, "top_p", 1.0, lambda x: 1e-6 <= x <= 1, "0.000001 to 1"),
         min_p=_number(content, "min_p", 0.0, lambda x: 0 <= x <= 1, "0 to 1"),
         repetition_penalty=penalty,
         top_k=_whole(content, "top_k", 0, 0, 2**20),
@@ -210,6 +214,8 @@ def _stops(value: Any) -> tuple[str, ...]:
     if not isinstance(stops, list) or len(stops) > MOST_STOPS or any(
         not isinstance(stop, str) or not 0 < len(stop) <= 200 for stop in stops):  # fmt: skip
         raise bad(f"stop must be a text or up to {MOST_STOPS} of them, each of 1 to 200 characters.", "stop")
+    for stop in stops:
+        _whole_characters(stop, "stop")
     return tuple(stops)
 
 
@@ -230,8 +236,7 @@ def _conversation(messages: Any) -> Conversation:
             said = "".join(part["text"] for part in said)
         if not isinstance(said, str):
             raise bad(f"{where}: content must be a text; this model reads nothing else.", where)
-        if any(0xD800 <= ord(character) < 0xE000 for character in said):
-            raise bad(f"{where}: content holds half a character (a surrogate).", where)
+        _whole_characters(said, where)
         made.append(Message("system" if role == "developer" else role, (said,)))
     try:
         return Conversation(tuple(made))
@@ -241,3 +246,8 @@ def _conversation(messages: Any) -> Conversation:
 
 def _is_text(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+def _whole_characters(said: str, where: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in said):
+        raise bad(f"{where} holds half a character (a surrogate).", where)

@@ -7,8 +7,9 @@
 What comes in waits in an inbox that is emptied between two steps. What a step wrote goes out with one wake-up
 of the loop for all clients together: a wake-up a token would cost more than small models do.
 
-If a step fails nothing that the engine holds can be trusted: everybody is told `failed`, and nothing more is
-taken in. `healthy` says so.
+If a step fails nothing that the engine holds can be trusted: everybody is told `failed`, and an empty engine
+takes its place, so that one request cannot take the server from all others. After ten failures it stays down,
+and `healthy` says so.
 
 Not here: text. Next: app.py.
 """
@@ -19,6 +20,7 @@ import asyncio
 import logging
 import queue
 import threading
+from collections.abc import Callable
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +30,7 @@ from groundup.infer.sampling import SamplingParams
 from groundup.infer.sequence import Sequence
 
 Told = tuple[int, list[Token], str | None]
+MOST_FAILURES = 10
 
 
 class Busy(Exception):
@@ -44,11 +47,14 @@ class Ticket:
     over: bool = False
 
 
+News = tuple[Ticket, list[Token], str | None]
+
+
 class EngineThread:
     """An engine for the coroutines of the loop in which it was made."""
 
-    def __init__(self, engine: Engine, *, most: int = 192):
-        self.engine, self.most = engine, most
+    def __init__(self, make: Callable[[], Engine], *, most: int = 192):
+        self.engine, self.make, self.most, self.failures = make(), make, most, 0
         self.loop = asyncio.get_running_loop()
         self.open = 0  # tickets that have not ended; the loop's own
         self.healthy = True
@@ -83,13 +89,18 @@ class EngineThread:
     # ---- The thread ------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        try:
-            while self._take_in():
+        while self._take_in():
+            try:
                 self._step()
-        except BaseException:
-            logging.getLogger("groundup.serve").exception("the engine failed")
-            self._send([(ticket, [], "failed") for ticket in self._tickets.values()], healthy=False)
-            raise
+            except Exception:
+                logging.getLogger("groundup.serve").exception("the engine failed")
+                self.failures += 1
+                told: list[News] = [(ticket, [], "failed") for ticket in self._tickets.values()]
+                self._tickets.clear()
+                self._send(told, healthy=self.failures < MOST_FAILURES)
+                if self.failures >= MOST_FAILURES:
+                    raise
+                self.engine = self.make()
 
     def _take_in(self) -> bool:
         """Reads the inbox, asleep while there is nothing to do; False to end."""
@@ -101,7 +112,7 @@ class EngineThread:
                 ids, params, sample, top = more
                 ticket.sequence = self.engine.add(ids, params, sample=sample, top=top)
                 self._tickets[ticket.sequence] = ticket
-            elif ticket.sequence is not None:
+            elif ticket.sequence in self._tickets:  # not if its engine has failed
                 self.engine.cancel(ticket.sequence)
         return True
 
@@ -119,11 +130,11 @@ class EngineThread:
                 [(ticket, tokens, ends[0] if ends else None) for ticket, (tokens, ends) in news.items()]
             )
 
-    def _send(self, news: list[tuple[Ticket, list[Token], str | None]], healthy: bool = True) -> None:
+    def _send(self, news: list[News], healthy: bool = True) -> None:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self._hand_out, news, healthy)
 
-    def _hand_out(self, news: list[tuple[Ticket, list[Token], str | None]], healthy: bool) -> None:
+    def _hand_out(self, news: list[News], healthy: bool) -> None:
         self.healthy = healthy
         for ticket, tokens, finish in news:
             if finish is not None and not ticket.over:

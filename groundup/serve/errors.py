@@ -23,7 +23,7 @@ class ApiError(Exception):
         kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
         kind = kinds.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
         told = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
-        return json.dumps({"error": told}, ensure_ascii=False).encode()
+        return json.dumps({"error": told}, ensure_ascii=False).encode("utf-8", "replace")  # half a character
 
 
 def bad(message: str, param: str | None = None, code: str | None = None) -> ApiError:

@@ -30,10 +30,10 @@ class Running:
     def idle(self, patience=10.0):
         """Waits until nothing is being written; are all blocks free?"""
         until = time.monotonic() + patience
-        while self.service.engine.busy or self.service.thread.open:
+        while self.service.thread.engine.busy or self.service.thread.open:
             assert time.monotonic() < until, "the engine goes on"
             time.sleep(0.005)
-        return self.service.engine.blocks.free == len(self.service.engine.blocks.refs)
+        return self.service.thread.engine.blocks.free == len(self.service.thread.engine.blocks.refs)
 
 
 def tiny_model(context_len=4096):

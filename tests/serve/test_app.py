@@ -27,6 +27,12 @@ HELLO = [{"role": "user", "content": "hello"}]
 CHAT = "/v1/chat/completions"
 
 
+def post(target, body):
+    """The status of a completion."""
+    raw = request(target, method="POST", path="/v1/completions", body=json.dumps(body).encode())
+    return exchange(target, raw).status
+
+
 @pytest.fixture
 def client(served):
     with openai.OpenAI(
@@ -54,7 +60,7 @@ def test_a_stream_says_what_the_whole_answer_says_and_what_generate_writes(clien
     assert chunks[-1].usage == whole.usage and whole.usage.completion_tokens == 40
     service = served.service
     made = generate(
-        service.engine.backend.model,
+        service.thread.engine.backend.model,
         [service.tokenizer.encode("abc")],
         SamplingParams(temperature=0, max_tokens=40),
     )
@@ -167,17 +173,17 @@ def test_slow_headers_are_cut_off_and_a_large_body_is_not_kept(served):
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_who_leaves_costs_nothing_more(served, stream):
-    before = served.service.engine.stats.tokens_written
+    before = served.service.thread.engine.stats.tokens_written
     with socket.create_connection((served.target.host, served.target.port)) as connection:
         body = json.dumps(
             {"model": "tiny", "prompt": "x", "max_tokens": 4000, "temperature": 0, "stream": stream}
         )
         connection.sendall(request(served.target, method="POST", path="/v1/completions", body=body.encode()))
         until = time.monotonic() + 10
-        while served.service.engine.stats.tokens_written < before + 3:
+        while served.service.thread.engine.stats.tokens_written < before + 3:
             assert time.monotonic() < until
             time.sleep(0.001)
-    assert served.idle() and served.service.engine.stats.tokens_written < before + 3900
+    assert served.idle() and served.service.thread.engine.stats.tokens_written < before + 3900
 
 
 def test_many_at_once_get_what_each_gets_alone(served):
@@ -196,7 +202,7 @@ def test_more_than_may_wait_are_told_to_come_back():
         assert server.idle()
 
 
-def test_an_engine_that_fails_says_so_and_nothing_of_itself(monkeypatch):
+def test_an_engine_that_fails_is_replaced_and_says_nothing_of_itself(monkeypatch):
     failed = []
     monkeypatch.setattr(threading, "excepthook", lambda args: failed.append(args.exc_value))
     with running() as server:
@@ -204,10 +210,38 @@ def test_an_engine_that_fails_says_so_and_nothing_of_itself(monkeypatch):
         def broken(chunks):
             raise ValueError("secret of the engine")
 
-        server.service.engine.backend.run = broken
         asked = request(server.target, method="POST", path=CHAT, body=chat(server.target))
-        reply = exchange(server.target, asked)
-        assert reply.status == 500 and b"secret" not in reply.raw
-        assert exchange(server.target, request(server.target, path="/healthz")).status == 503
-        assert exchange(server.target, asked).status == 429
+        health = request(server.target, path="/healthz")
+        for _ in range(9):
+            server.service.thread.engine.backend.run = broken
+            reply = exchange(server.target, asked)
+            assert reply.status == 500 and b"secret" not in reply.raw
+        assert exchange(server.target, asked).status == 200 and exchange(server.target, health).status == 200
+        server.service.thread.engine.backend.run = broken
+        assert exchange(server.target, asked).status == 500
+        assert exchange(server.target, health).status == 503 and exchange(server.target, asked).status == 429
+        assert server.service.thread.open == 0
     assert [str(error) for error in failed] == ["secret of the engine"]
+
+
+@pytest.mark.parametrize("field", ["temperature", "top_p", "min_p", "repetition_penalty"])
+@pytest.mark.parametrize("value", [5e-324, 1e-300, 1e-9, 0.01, 0.1, 1, 2, 10, 1e29])
+def test_no_number_that_is_taken_breaks_the_engine(served, field, value):
+    body = {"model": "tiny", "prompt": "abc", "max_tokens": 3, field: value}
+    reply = exchange(
+        served.target,
+        request(served.target, method="POST", path="/v1/completions", body=json.dumps(body).encode()),
+    )
+    assert reply.status in (200, 400)
+    assert served.service.thread.failures == 0
+
+
+def test_half_characters_are_refused(served):
+    for fields in ({"prompt": "\ud800"}, {"prompt": "a", "stop": "\udfff"}, {"\ud800": 1, "prompt": "a"}):
+        body = json.dumps({"model": "tiny", **fields}).encode()
+        assert (
+            exchange(
+                served.target, request(served.target, method="POST", path="/v1/completions", body=body)
+            ).status
+            == 400
+        )
