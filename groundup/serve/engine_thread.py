@@ -97,10 +97,12 @@ class EngineThread:
                 self.failures += 1
                 told: list[News] = [(ticket, [], "failed") for ticket in self._tickets.values()]
                 self._tickets.clear()
-                self._send(told, healthy=self.failures < MOST_FAILURES)
-                if self.failures >= MOST_FAILURES:
+                well = self.failures < MOST_FAILURES
+                if well:
+                    self.engine = self.make()
+                self._send(told, healthy=well)
+                if not well:
                     raise
-                self.engine = self.make()
 
     def _take_in(self) -> bool:
         """Reads the inbox, asleep while there is nothing to do; False to end."""
