@@ -2,6 +2,7 @@
 
     POST /v1/chat/completions, /v1/completions     OpenAI's, whole or streamed
     GET  /v1/models                                the one that is loaded
+    GET  /                                         the chat page: page.py
     GET  /healthz                                  200 while the engine works; public
     GET  /metrics                                  Prometheus
 
@@ -25,6 +26,7 @@ from groundup.base.errors import UserError
 from groundup.infer.engine import Engine, EngineConfig
 from groundup.models.transformer import Transformer
 from groundup.serve import ask as asking
+from groundup.serve import page
 from groundup.serve.answering import Answering
 from groundup.serve.answers import DONE, Shape
 from groundup.serve.engine_thread import Busy, EngineThread
@@ -39,7 +41,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 MOST_BYTES = 1_000_000  # of a body
 HEARTBEAT_S = 15.0
-PUBLIC = (b"/healthz",)
+PAGE = page.files()
+PUBLIC = (b"/healthz", *PAGE)
 SAFE = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -66,6 +69,7 @@ class Service:
             b"/v1/models": ("GET", self._models),
             b"/v1/chat/completions": ("POST", self._chat),
             b"/v1/completions": ("POST", self._text),
+            **dict.fromkeys(PAGE, ("GET", self._page)),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,6 +163,10 @@ class Service:
 
     # ---- The others ------------------------------------------------------------------------------
 
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind, content = PAGE[scope["raw_path"]]
+        await _send(send, 200, content, policy=page.POLICY.encode(), kind=kind)
+
     async def _models(self, scope: Scope, receive: Receive, send: Send) -> None:
         about = {"id": self.name, "object": "model", "created": 0, "owned_by": "groundup"}
         await _send(send, 200, json.dumps({"object": "list", "data": [about]}).encode())
@@ -245,10 +253,12 @@ async def _more(send: Send, body: bytes) -> None:
 
 async def _send(
     send: Send, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None, *,
-    kind: bytes = b"application/json",
+    kind: bytes = b"application/json", policy: bytes = b"",
 ) -> None:  # fmt: skip
     """A whole response; a refusal closes the connection, for the rest of a body may still be on its way."""
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *SAFE, *(more or ())]
+    if policy:
+        headers = [(name, policy if name == b"content-security-policy" else value) for name, value in headers]
     if status >= 400:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
