@@ -1,1 +1,1 @@
-"""Floor 15: HTTP. An API that speaks OpenAI's language and a chat page, on the engine of `infer`. Begin with app.py."""
+"""Floor 15: HTTP. OpenAI's API and a chat page, on the engine of `infer`. Begin with app.py."""
